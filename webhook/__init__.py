@@ -1,0 +1,5 @@
+"""volray: Ray clusters out of Volcano Jobs."""
+
+from webhook.version import __version__
+
+__all__ = ["__version__"]

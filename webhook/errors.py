@@ -1,0 +1,39 @@
+"""Every error that volray raises on purpose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from webhook.reasons import Finding
+
+
+class VolrayError(Exception):
+    """The root of the hierarchy."""
+
+
+class RefusedError(VolrayError):
+    """A pod or a Job is wrong; carries every mistake that was found, not only the first."""
+
+    def __init__(self, mistakes: Iterable[Finding]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__(" ".join(mistake.text for mistake in self.mistakes))
+
+
+class ReviewError(VolrayError):
+    """A request that is no AdmissionReview; `status` is the HTTP status (always 4xx) to answer with."""
+
+    def __init__(self, status: int, finding: Finding) -> None:
+        self.status = status
+        self.finding = finding
+        super().__init__(finding.text)
+
+
+class CertificateError(VolrayError):
+    """A certificate, a key or the place that keeps them cannot be used as it is."""
+
+
+class ClusterError(VolrayError):
+    """The apiserver refused or did not answer."""
