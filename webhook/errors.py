@@ -15,11 +15,12 @@ class VolrayError(Exception):
 
 
 class RefusedError(VolrayError):
-    """A pod or a Job is wrong; carries every mistake that was found, not only the first."""
+    """A pod or a Job (`where` names it) is wrong; carries every mistake that was found, not only the first."""
 
-    def __init__(self, mistakes: Iterable[Finding]) -> None:
+    def __init__(self, mistakes: Iterable[Finding], where: str = "") -> None:
         self.mistakes = tuple(mistakes)
-        super().__init__(" ".join(mistake.text for mistake in self.mistakes))
+        sentences = " ".join(mistake.text for mistake in self.mistakes)
+        super().__init__(f"{where}: {sentences}" if where else sentences)
 
 
 class ReviewError(VolrayError):

@@ -1,0 +1,141 @@
+"""A worker waits for its head, a head's command for its nodes."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.scripts.container import Running, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def closed_port() -> Iterator[tuple[socket.socket, str]]:
+    """An address that refuses until somebody listens on the socket."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound, f"127.0.0.1:{bound.getsockname()[1]}"
+
+
+def test_a_worker_joins_once_its_head_listens(
+    run: Callable[..., Running], closed_port: tuple[socket.socket, str]
+) -> None:
+    head, address = closed_port
+    one = run("worker", env={"VOLRAY_ADDRESS": address})
+    until(lambda: "volray: waiting for the head" in one.log, what="the worker's sentence")
+    assert one.ray_argv is None
+    head.listen()
+    argv = until(lambda: one.ray_argv, what="ray start")
+    assert argv[:3] == ["start", f"--address={address}", "--node-ip-address=127.0.0.1"]
+    assert argv[-1] == "--block"
+
+
+def test_a_waiting_worker_names_the_address_and_the_error(
+    run: Callable[..., Running], closed_port: tuple[socket.socket, str]
+) -> None:
+    one = run("worker", env={"VOLRAY_ADDRESS": closed_port[1]})
+    until(lambda: one.log, what="the worker's sentence")
+    assert one.log == f"volray: waiting for the head at {closed_port[1]} ([Errno 111] Connection refused)\n"
+
+
+def test_a_worker_gives_up_after_its_time(run: Callable[..., Running], closed_port: tuple[socket.socket, str]) -> None:
+    one = run("worker", flags="--waitHead=1", env={"VOLRAY_ADDRESS": closed_port[1]})
+    assert one.wait(10) == 1
+    assert "giving up (--waitHead)" in one.log
+    assert one.ray_argv is None
+
+
+def test_a_name_that_does_not_resolve_is_waited_for(run: Callable[..., Running]) -> None:
+    one = run("worker", env={"VOLRAY_ADDRESS": "no-such-host.invalid:6379"})
+    until(lambda: "volray: waiting for the head" in one.log, what="the worker's sentence")
+    assert one.process.poll() is None
+
+
+def test_sigterm_ends_a_waiting_worker_at_once(
+    run: Callable[..., Running], closed_port: tuple[socket.socket, str]
+) -> None:
+    one = run("worker", env={"VOLRAY_ADDRESS": closed_port[1]})
+    until(lambda: one.log, what="the worker's sentence")
+    one.signal(signal.SIGTERM)
+    assert one.wait(2) == 143
+    assert one.ray_argv is None
+
+
+RAY_MODULE = """
+import os, pathlib
+def init(**_): pass
+def nodes():
+    there = int(pathlib.Path(os.environ["FAKE_RAY"], "nodes").read_text())
+    return [{"Alive": True}] * there + [{"Alive": False}]
+"""
+
+
+@pytest.fixture
+def ray_module(tmp_path: Path) -> dict[str, str]:
+    """A module `ray` whose cluster has as many nodes as a file says."""
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "ray.py").write_text(RAY_MODULE)
+    return {"PYTHONPATH": str(tmp_path / "modules")}
+
+
+def test_a_heads_command_starts_when_the_nodes_are_alive(
+    run: Callable[..., Running], ray_module: dict[str, str]
+) -> None:
+    one = run(flags="--waitNodes=3", env=ray_module, command=["echo", "ran"], before={"nodes": "2"})
+    until(lambda: "volray: 2 of 3 Ray nodes are alive" in one.log, what="the head's sentence")
+    assert one.output == b""
+    (one.folder / "nodes").write_text("3")
+    assert one.wait(10) == 0
+    assert one.output == b"ran\n"
+
+
+def test_sigterm_ends_a_head_that_waits_for_nodes(run: Callable[..., Running], ray_module: dict[str, str]) -> None:
+    one = run(flags="--waitNodes=3", env=ray_module, command=["echo", "ran"], before={"nodes": "2"})
+    until(lambda: "of 3 Ray nodes" in one.log, what="the head's sentence")
+    one.signal(signal.SIGTERM)
+    assert one.wait(3) == 143
+    assert one.output == b""
+
+
+def test_an_image_without_ray_says_so(run: Callable[..., Running]) -> None:
+    one = run(before={"bin/ray": None})
+    assert one.wait(5) == 127
+    assert one.log == "volray: this image has no program named ray on its PATH\n"
+
+
+def test_an_ipv6_address_is_refused_in_a_sentence(run: Callable[..., Running]) -> None:
+    one = run(env={"VOLRAY_POD_IP": "fd00::1"})
+    assert one.wait(5) == 1
+    assert "volray: pod address fd00::1 is IPv6" in one.log
+
+
+@pytest.mark.parametrize(
+    "first_line",
+    [
+        f"#!{sys.executable}",
+        "#!/usr/bin/env python3",
+        f"#!{sys.executable} -s",
+        "#!/bin/sh",
+        "#!/no/such/python",
+        "",
+    ],
+)
+def test_an_interpreter_is_found_however_ray_is_installed(
+    run: Callable[..., Running], open_port: str, first_line: str
+) -> None:
+    """Only the wait reads it: `ray` itself ends at once."""
+    one = run(
+        "worker",
+        env={"VOLRAY_ADDRESS": open_port},
+        before={"bin/ray": f"{first_line}\nimport sys; sys.exit(0)\n"},
+    )
+    one.wait(5)
+    assert "waiting" not in one.log
+    assert "not found" not in one.log.replace("import: not found", "")

@@ -1,0 +1,134 @@
+"""Environment variables and ports of a Ray container, added only where the user has none of that name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from webhook.command import fixed_ports
+from webhook.reasons import Code, Finding, finding
+from webhook.service import service_host
+from webhook.settings import DEFAULT_AGENT_PORT, RECONNECT, RECONNECT_STORED, flag_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from webhook.names import Object
+    from webhook.roles import Role
+    from webhook.settings import Settings
+
+_FROM_POD_IP: Final[Object] = {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}
+
+DRAIN_SECONDS: Final = 5
+"""Ray drains for 30 s by default, which loses against a pod's grace period of 30 s (measured: SIGKILL after 31.9 s)."""
+
+_LONGEST_PORT_NAME: Final = 15
+_SUFFIX: Final = "-ray"
+
+
+def environment(
+    role: Role, settings: Settings, container: Object, job: str, namespace: str, *, own: bool
+) -> list[Object]:
+    """The variables to add to a container.
+
+    Args:
+        role: Head or worker.
+        settings: Ports and waits.
+        container: Ray's container, whose own variables win.
+        job: The Job's name.
+        namespace: The Job's namespace.
+        own: The container starts Ray itself, so that none of our scripts reads a variable.
+    """
+    theirs = {variable["name"]: variable for variable in container.get("env") or ()}
+    address = _address(role, theirs, job, namespace)
+    wanted: dict[str, Any] = {"POD_IP": _FROM_POD_IP}
+    if not own or address == _OUR_IP:
+        wanted |= {"VOLRAY_POD_IP": _FROM_POD_IP}
+    if not own:
+        wanted |= {"VOLRAY_ADDRESS": f"{_script_address(role, job, namespace)}:{settings.port}"}
+    wanted |= {
+        "RAY_ADDRESS": f"{address}:{settings.port}",
+        "RAY_API_SERVER_ADDRESS": f"http://{address}:{settings.dashboard_port}",
+        "RAY_gcs_rpc_server_reconnect_timeout_s": str(_reconnect(settings, theirs)),
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": str(DRAIN_SECONDS),
+    }
+    if settings.log_to_stderr:
+        wanted |= {"RAY_LOG_TO_STDERR": "1"}
+    return [_variable(name, value) for name, value in wanted.items() if name not in theirs]
+
+
+_OUR_IP: Final = "$(VOLRAY_POD_IP)"
+
+
+def _variable(name: str, value: str | Object) -> Object:
+    return {"name": name, "value": value} if isinstance(value, str) else {"name": name, "valueFrom": value}
+
+
+def _address(role: Role, theirs: dict[str, Object], job: str, namespace: str) -> str:
+    """The head's address; on the head its own, as a Service address there would need hairpin traffic."""
+    if role == "worker":
+        return service_host(job, namespace)
+    user = theirs.get("POD_IP", {"valueFrom": _FROM_POD_IP})
+    reference = (user.get("valueFrom") or {}).get("fieldRef") or {}
+    return "$(POD_IP)" if reference.get("fieldPath") == "status.podIP" else _OUR_IP
+
+
+def _script_address(role: Role, job: str, namespace: str) -> str:
+    return _OUR_IP if role == "head" else service_host(job, namespace)
+
+
+def _reconnect(settings: Settings, theirs: dict[str, Object]) -> int:
+    """Seconds for which a node outlives its GCS: long where the head comes back with its state.
+
+    Only the node's own variables can be seen here; a worker of such a head says `--reconnectSeconds`.
+    """
+    if settings.reconnect_seconds is not None:
+        return settings.reconnect_seconds
+    stored = "RAY_REDIS_ADDRESS" in theirs or theirs.get("RAY_gcs_storage", {}).get("value") == "rocksdb"
+    return RECONNECT_STORED if stored else RECONNECT
+
+
+def lost_names(container: Object) -> Iterable[Finding]:
+    """Variables whose names dash drops on start: it keeps only names that are its own."""
+    for variable in container.get("env") or ():
+        if not variable["name"].replace("_", "a").isalnum():
+            yield finding(Code.ENV_NAME_LOST, env=variable["name"])
+
+
+def ports(role: Role, settings: Settings, container: Object, *, own: bool, host_network: bool) -> list[Object]:
+    """The ports to declare: each number that the container does not declare yet.
+
+    The agent's is declared only where others must know of it: where the user chose it, and on the host's network,
+    where the scheduler keeps two Ray nodes apart by it. A container that starts Ray itself has its metrics and agent
+    where we cannot know.
+    """
+    named = {
+        "gcs": settings.port,
+        "dashboard": settings.dashboard_port,
+        "client-server": settings.client_port,
+    }
+    wanted = dict(named) if role == "head" else {}
+    if not own:
+        wanted["metrics"] = settings.metrics_port
+        if host_network or settings.agent_port != DEFAULT_AGENT_PORT:
+            wanted["agent"] = settings.agent_port
+    declared = container.get("ports") or ()
+    numbers = {port["containerPort"] for port in declared if port.get("protocol", "TCP") == "TCP"}
+    names = {port.get("name") for port in declared}
+    return [_port(name, number, names) for name, number in wanted.items() if number not in numbers]
+
+
+def _port(name: str, number: int, taken: set[str | None]) -> Object:
+    other = name[: _LONGEST_PORT_NAME - len(_SUFFIX)].rstrip("-") + _SUFFIX
+    free = next((candidate for candidate in (name, other) if candidate not in taken), None)
+    return {**({"name": free} if free else {}), "containerPort": number, "protocol": "TCP"}
+
+
+def taken_ports(role: Role, settings: Settings, others: Iterable[Object]) -> Iterable[Finding]:
+    """Ray's ports on which another container of the pod listens: all of them share one address."""
+    fixed = {port: field for field, port in fixed_ports(role, settings).items()}
+    for container in others:
+        for port in container.get("ports") or ():
+            number = port["containerPort"]
+            if number in fixed and port.get("protocol", "TCP") == "TCP":
+                flag = flag_of(fixed[number])
+                yield finding(Code.PORT_TAKEN, port=number, flag=flag, container=container["name"])

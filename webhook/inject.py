@@ -1,0 +1,246 @@
+"""A pod of a Volcano Job → the JSON Patch that makes a Ray node of it. Server and command line both call `inject`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from webhook import patch, settings, shape, start_args
+from webhook.command import Node, command_mode, port_mistakes, starts_ray, wrapped
+from webhook.environment import environment, lost_names, ports, taken_ports
+from webhook.errors import RefusedError
+from webhook.names import ARGS, INJECTED, JOB_NAME, NODE_TYPE, START_ARGS
+from webhook.probes import probes
+from webhook.reasons import Code, Finding, finding
+from webhook.resources import NodeResources, findings_of, node_resources
+from webhook.roles import (
+    Chosen,
+    Role,
+    choose_container,
+    is_opted_in,
+    other_framework,
+    role_of,
+    task_of,
+    wrong_role,
+)
+from webhook.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from webhook.names import Object
+    from webhook.settings import Settings
+
+SHM: Final = "/dev/shm"  # noqa: S108 - the mount that Ray's object store uses
+
+
+@dataclass(frozen=True)
+class Injection:
+    """What became of a pod: the patch (empty for one left alone), why, and what its owner should know."""
+
+    reason: Finding
+    role: Role | None = None
+    operations: tuple[Object, ...] = ()
+    warnings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """A pod that is a Ray node, taken apart."""
+
+    spec: Object
+    metadata: Object
+    job: str
+    namespace: str
+    role: Role
+    settings: Settings
+    container: Object
+    """Ray's."""
+    path: str
+    """Where that container is in the pod."""
+    keep: bool
+    """The user's command stays."""
+    own: bool
+    """Ray is started by the container itself, in a way that we cannot know."""
+
+
+def inject(pod: Object, namespace: str, *, ipv6: bool = False) -> Injection:
+    """The patch for a pod, or why it is left alone.
+
+    The pod is not changed. The same pod gives the same patch; a pod that was injected gives none.
+
+    Args:
+        pod: As the apiserver sends it, or as a manifest holds it.
+        namespace: Where the pod will be.
+        ipv6: The cluster's pods have IPv6 addresses first.
+
+    Raises:
+        RefusedError: With every mistake in the pod.
+    """
+    if malformed := shape.mistakes(pod):
+        raise RefusedError(malformed)
+    metadata, spec = pod["metadata"], pod["spec"]
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    job, task = labels.get(JOB_NAME) or annotations.get(JOB_NAME), task_of(labels, annotations)
+    if not job or not task:
+        return Injection(finding(Code.NOT_VOLCANO))
+    if INJECTED in annotations:
+        return Injection(finding(Code.ALREADY_INJECTED, version=annotations[INJECTED]))
+    opted_in = is_opted_in(labels)
+    if not opted_in and (framework := other_framework(spec["containers"])):
+        return Injection(framework)
+    parsed = _settings(annotations.get(ARGS, ""))
+    where = f"Job {job}, task {task}"
+    mistakes = [*parsed.mistakes, *wrong_role(annotations)]
+    role = role_of(task, annotations, parsed.settings)
+    if role is None:
+        _refuse(where, mistakes)
+        return _other_task(task, parsed.settings, opted_in=opted_in)
+    chosen = choose_container(spec["containers"], role, parsed.settings, opted_in=opted_in)
+    if isinstance(chosen, Finding):
+        _refuse(where, mistakes + ([chosen] if chosen.code is Code.SEVERAL_CONTAINERS else []))
+        return Injection(chosen, role)
+    mode, mode_mistakes = command_mode(annotations)
+    if ipv6:
+        mistakes.append(finding(Code.IPV6))
+    container = spec["containers"][chosen.index]
+    own = mode == "own" or (mode == "keep" and starts_ray(container))
+    path = patch.pointer("spec", "containers", chosen.index)
+    subject = _Subject(
+        spec, metadata, job, namespace, role, parsed.settings, container, path, keep=mode == "keep", own=own
+    )
+    return _injection(subject, chosen, where, [*mistakes, *mode_mistakes])
+
+
+@lru_cache(maxsize=1024)
+def _settings(annotation: str) -> settings.Parsed:
+    """The pods of a Job share their annotation."""
+    words, mistakes = settings.split(annotation, ARGS)
+    parsed = settings.parse(words, ARGS)
+    return settings.Parsed(parsed.settings, parsed.given, (*mistakes, *parsed.mistakes))
+
+
+@lru_cache(maxsize=1024)
+def _start_args(annotation: str) -> tuple[start_args.StartArgs, list[Finding]]:
+    return start_args.parse(annotation)
+
+
+def _refuse(where: str, mistakes: Iterable[Finding]) -> None:
+    if found := tuple(mistakes):
+        raise RefusedError(found, where)
+
+
+def _other_task(task: str, flags: Settings, *, opted_in: bool) -> Injection:
+    reason = finding(Code.OTHER_TASK, task=task, head=flags.head, workers=", ".join(flags.worker))
+    return Injection(reason, warnings=(finding(Code.LABELLED_OTHER_TASK, task=task),) if opted_in else ())
+
+
+def _injection(subject: _Subject, chosen: Chosen, where: str, mistakes: list[Finding]) -> Injection:
+    if subject.own:
+        _refuse(where, mistakes)
+        return _own(subject, chosen)
+    extra, extra_mistakes = _start_args((subject.metadata.get("annotations") or {}).get(START_ARGS, ""))
+    resources, bad_quantities = node_resources(subject.container, subject.spec, own_shm=_has_shm(subject.container))
+    node = Node(subject.role, subject.settings, resources, extra)
+    _refuse(where, [*mistakes, *extra_mistakes, *bad_quantities, *_clashes(subject, node)])
+    told = extra.names("--num-cpus")
+    return Injection(
+        finding(Code.INJECTED),
+        subject.role,
+        (*_metadata(subject), *_container(subject, node), *_volume(subject, resources)),
+        (*chosen.warnings, *findings_of(subject.container, resources, told=told), *_doubts(subject)),
+    )
+
+
+def _own(subject: _Subject, chosen: Chosen) -> Injection:
+    operations = (*_metadata(subject), *_environment(subject), *_ports(subject))
+    return Injection(finding(Code.INJECTED_OWN), subject.role, operations, (*chosen.warnings, *_doubts(subject)))
+
+
+def _clashes(subject: _Subject, node: Node) -> Iterable[Finding]:
+    others = [c for c in subject.spec["containers"] if c is not subject.container]
+    sidecars = [c for c in subject.spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
+    yield from taken_ports(subject.role, subject.settings, [*others, *sidecars])
+    yield from port_mistakes(node)
+    container = subject.container
+    if subject.keep and container.get("args") and not container.get("command"):
+        yield finding(Code.ARGS_WITHOUT_COMMAND, container=container["name"])
+
+
+def _doubts(subject: _Subject) -> Iterable[Finding]:
+    policy = subject.spec.get("dnsPolicy", "ClusterFirst")
+    if subject.role == "worker" and subject.spec.get("hostNetwork") and policy in {"ClusterFirst", "Default"}:
+        yield finding(Code.HOST_NETWORK_DNS, found=policy)
+    if not subject.own:
+        yield from lost_names(subject.container)
+
+
+def _metadata(subject: _Subject) -> list[Object]:
+    path = patch.pointer("metadata")
+    return [
+        *patch.merge(subject.metadata, path, "labels", {NODE_TYPE: subject.role}),
+        *patch.merge(subject.metadata, path, "annotations", {INJECTED: __version__}),
+    ]
+
+
+def _container(subject: _Subject, node: Node) -> list[Object]:
+    container, path = subject.container, subject.path
+    command, args = wrapped(node, container, keep=subject.keep)
+    return [
+        *patch.put(container, path, "command", command),
+        *(patch.put(container, path, "args", args) if args else patch.drop(container, path, "args")),
+        *_environment(subject),
+        *_ports(subject),
+        *_probes(subject),
+        *([] if _has_shm(container) else patch.extend(container, path, "volumeMounts", [_shm_mount(subject.spec)])),
+    ]
+
+
+def _environment(subject: _Subject) -> list[Object]:
+    variables = environment(
+        subject.role, subject.settings, subject.container, subject.job, subject.namespace, own=subject.own
+    )
+    return patch.extend(subject.container, subject.path, "env", variables)
+
+
+def _ports(subject: _Subject) -> list[Object]:
+    declared = ports(
+        subject.role,
+        subject.settings,
+        subject.container,
+        own=subject.own,
+        host_network=bool(subject.spec.get("hostNetwork")),
+    )
+    return patch.extend(subject.container, subject.path, "ports", declared)
+
+
+def _probes(subject: _Subject) -> Iterable[Object]:
+    for name, probe in probes(subject.role, subject.settings).items():
+        if not subject.container.get(name):
+            yield from patch.put(subject.container, subject.path, name, probe)
+
+
+def _has_shm(container: Object) -> bool:
+    return any(mount["mountPath"].rstrip("/") == SHM for mount in container.get("volumeMounts") or ())
+
+
+def _shm_name(spec: Object) -> str:
+    taken = {volume["name"] for volume in spec.get("volumes") or ()}
+    names = ["ray-shm", *(f"ray-shm-{number}" for number in range(len(taken)))]
+    return next(name for name in names if name not in taken)
+
+
+def _shm_mount(spec: Object) -> Object:
+    return {"name": _shm_name(spec), "mountPath": SHM}
+
+
+def _volume(subject: _Subject, resources: NodeResources) -> list[Object]:
+    """Memory for the object store: in a pod /dev/shm is 64 MB, and Ray falls back to the disk beside it."""
+    if _has_shm(subject.container):
+        return []
+    memory: dict[str, Any] = {"medium": "Memory"}
+    if resources.shm_size is not None:
+        memory["sizeLimit"] = resources.shm_size
+    volume = {"name": _shm_name(subject.spec), "emptyDir": memory}
+    return patch.extend(subject.spec, patch.pointer("spec"), "volumes", [volume])

@@ -1,0 +1,222 @@
+"""Every outcome that volray reports: code → sentence → hint.
+
+Responses, warnings, log lines, metrics, Events and the command line all take their words from here, so that a
+code seen in a dashboard is found again, with its remedy, in the message that the user got.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Code(StrEnum):
+    """The stable name of an outcome: metric labels, logs and audit annotations carry it."""
+
+    INJECTED = "injected"
+    INJECTED_OWN = "injected-own"
+
+    NOT_A_POD = "not-a-pod"
+    NOT_CREATE = "not-create"
+    NOT_VOLCANO = "not-volcano"
+    OTHER_TASK = "other-task"
+    OTHER_FRAMEWORK = "other-framework"
+    ALREADY_INJECTED = "already-injected"
+    NO_RAY_CONTAINER = "no-ray-container"
+    NOT_A_RAY_JOB = "not-a-ray-job"
+    NOT_ADOPTED = "not-adopted"
+
+    MALFORMED = "malformed"
+    UNREADABLE = "unreadable-annotation"
+    UNKNOWN_FLAG = "unknown-flag"
+    MISSING_VALUE = "missing-value"
+    BAD_VALUE = "bad-value"
+    REPEATED_FLAG = "repeated-flag"
+    SAME_PORT = "same-port"
+    PORT_TAKEN = "port-taken"
+    PORT_AMONG_WORKERS = "port-among-workers"
+    UNKNOWN_ROLE = "unknown-role"
+    UNKNOWN_COMMAND_MODE = "unknown-command-mode"
+    SEVERAL_CONTAINERS = "several-containers"
+    ARGS_WITHOUT_COMMAND = "args-without-command"
+    UNKNOWN_START_OPTION = "unknown-start-option"
+    OWNED_START_OPTION = "owned-start-option"
+    BAD_QUANTITY = "bad-quantity"
+    IPV6 = "ipv6"
+
+    NO_JOB_NAME = "no-job-name"
+    NO_HEAD = "no-head"
+    TWO_HEADS = "two-heads"
+    HEAD_REPLICAS = "head-replicas"
+    NO_SUCH_WORKER = "no-such-worker"
+    SERVICE_NAME = "service-name"
+    HEAD_WAITS_FOR_WORKER = "head-waits-for-worker"
+    FLAGS_DISAGREE = "flags-disagree"
+    LABELLED_NOT_ADOPTED = "labelled-not-adopted"
+
+    ONLY_CONTAINER = "only-container"
+    LABELLED_OTHER_TASK = "labelled-other-task"
+    NO_CPU = "no-cpu"
+    HOST_NETWORK_DNS = "host-network-dns"
+    ENV_NAME_LOST = "env-name-lost"
+
+    CONTENT_TYPE = "content-type"
+    TOO_LARGE = "too-large"
+    NOT_JSON = "not-json"
+    NOT_A_REVIEW = "not-a-review"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What is so (`sentence`) and what to do about it (`hint`); both are `str.format` templates."""
+
+    sentence: str
+    hint: str = ""
+
+
+REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
+    {
+        Code.INJECTED: Reason("Ray's start command, ports, probes and addresses were put in."),
+        Code.INJECTED_OWN: Reason("The command starts Ray itself: it stays, with addresses, ports and label."),
+        Code.NOT_A_POD: Reason("The object is a {kind}, not a Pod.", "Point the rule at pods."),
+        Code.NOT_CREATE: Reason("Only the creation of a pod is looked at, this is {operation}."),
+        Code.NOT_VOLCANO: Reason("The pod does not belong to a Volcano Job."),
+        Code.OTHER_TASK: Reason("Task {task} is neither the head ({head}) nor a worker ({workers})."),
+        Code.OTHER_FRAMEWORK: Reason("Container {container} has {env}: another framework of Volcano runs here."),
+        Code.ALREADY_INJECTED: Reason("The pod was injected before, by volray {version}."),
+        Code.NO_RAY_CONTAINER: Reason("Task {task} has no container named {wanted}."),
+        Code.NOT_A_RAY_JOB: Reason("The Job has neither plugins.ray, nor an opt-in label, nor a head task."),
+        Code.NOT_ADOPTED: Reason("The Job says ray.volcano.sh/adopt: false: it is the in-tree plugin's."),
+        Code.MALFORMED: Reason("{field} is {found}, not {wanted}.", "Write what the Kubernetes API asks for."),
+        Code.UNREADABLE: Reason(
+            "{field} cannot be split into words: {found!r} ({why}).",
+            "Close the quotation, as a shell would want it.",
+        ),
+        Code.UNKNOWN_FLAG: Reason("{field}: there is no flag {found}.", "Write {wanted}."),
+        Code.MISSING_VALUE: Reason("{field}: {flag} has no value.", "Write {flag}={example}."),
+        Code.BAD_VALUE: Reason("{field}: {flag}={found} is not {wanted}.", "Write for example {flag}={example}."),
+        Code.REPEATED_FLAG: Reason("{field}: {flag} is given twice, as {first} and as {second}.", "Keep one of them."),
+        Code.SAME_PORT: Reason(
+            "{field}: port {port} is asked for by {first} and by {second}.",
+            "Give one of them another number.",
+        ),
+        Code.PORT_TAKEN: Reason(
+            "Port {port} of Ray ({flag}) is already the port of container {container}.",
+            "Move Ray with {flag}=N in the annotation ray.volcano.sh/args, or move that container.",
+        ),
+        Code.PORT_AMONG_WORKERS: Reason(
+            "ray.volcano.sh/start-args: port {port} ({flag}) lies among the worker ports {low}-{high}.",
+            "Choose --min-worker-port and --max-worker-port around it: Ray refuses to start otherwise.",
+        ),
+        Code.UNKNOWN_ROLE: Reason(
+            "The annotation ray.volcano.sh/role is {found!r}.", "Write head or worker, or leave it out."
+        ),
+        Code.UNKNOWN_COMMAND_MODE: Reason(
+            "The annotation ray.volcano.sh/command is {found!r}.",
+            "Write own (it starts Ray itself) or replace (drop it), or leave the annotation out.",
+        ),
+        Code.SEVERAL_CONTAINERS: Reason(
+            "No container is named {wanted}, and there are several: {found}.",
+            "Name Ray's container {wanted}, or say {flag}=NAME in the annotation ray.volcano.sh/args.",
+        ),
+        Code.ARGS_WITHOUT_COMMAND: Reason(
+            "Container {container} has args but no command, so what they are given to is not known.",
+            "Write the program as `command`; or ray.volcano.sh/command: own if the image's entrypoint starts Ray.",
+        ),
+        Code.UNKNOWN_START_OPTION: Reason(
+            "ray.volcano.sh/start-args: `ray start` has no option {found}.", "Write {wanted}."
+        ),
+        Code.OWNED_START_OPTION: Reason(
+            "ray.volcano.sh/start-args: {found} is set by volray.", "Leave it out{instead}."
+        ),
+        Code.BAD_QUANTITY: Reason(
+            "{field} is {found!r}, which is no quantity.", "Write a number with a suffix such as 500m or 2Gi."
+        ),
+        Code.IPV6: Reason(
+            "This cluster gives pods IPv6 addresses first, where Ray's start was never tested.",
+            "Use an IPv4 or an IPv4-first dual-stack cluster.",
+        ),
+        Code.NO_JOB_NAME: Reason("The Job has no metadata.name.", "Give it one: its pods and Service carry it."),
+        Code.NO_HEAD: Reason(
+            "No task is the head: none of {tasks} is named {head}.",
+            "Name the head's task {head}, say --head=NAME, or annotate its template ray.volcano.sh/role: head.",
+        ),
+        Code.TWO_HEADS: Reason("Several tasks are heads: {tasks}.", "A Ray cluster has one; make the others workers."),
+        Code.HEAD_REPLICAS: Reason("The head task {task} has replicas: {found}.", "Write replicas: 1."),
+        Code.NO_SUCH_WORKER: Reason(
+            "--worker={worker} names no task; the tasks are {tasks}.", "Correct or drop the flag."
+        ),
+        Code.SERVICE_NAME: Reason(
+            "The head's Service would be named {service}, which no Service can be ({why}).",
+            "Rename the Job: at most 54 of a-z, 0-9 and -, starting with a letter.",
+        ),
+        Code.HEAD_WAITS_FOR_WORKER: Reason(
+            "The head task {head} depends on worker task {worker}, which is not ready before the head runs.",
+            "Turn dependsOn round, or drop it: workers wait for the head by themselves.",
+        ),
+        Code.FLAGS_DISAGREE: Reason(
+            "Task {first} and task {second} disagree on {flag}: {ours} and {theirs}.",
+            "Write the same ray.volcano.sh/args on every template of the Job.",
+        ),
+        Code.LABELLED_NOT_ADOPTED: Reason(
+            "The Job says ray.volcano.sh/adopt: false, but task {task} carries the label ray.volcano.sh/cluster.",
+            "Drop the one or the other.",
+        ),
+        Code.ONLY_CONTAINER: Reason(
+            "Ray starts in {container}, the only container; none is named {wanted}.",
+            "Rename it or say {flag}={container} in ray.volcano.sh/args.",
+        ),
+        Code.LABELLED_OTHER_TASK: Reason(
+            "Task {task} carries ray.volcano.sh/cluster, but it is neither head nor worker: it is left alone.",
+            "Add --worker={task} to ray.volcano.sh/args.",
+        ),
+        Code.NO_CPU: Reason(
+            "Container {container} asks for no CPU: Ray will count all of the node's.",
+            "Set resources.limits.cpu, or --num-cpus=N in ray.volcano.sh/start-args.",
+        ),
+        Code.HOST_NETWORK_DNS: Reason(
+            "hostNetwork with dnsPolicy {found} does not resolve the head's Service.",
+            "Write dnsPolicy: ClusterFirstWithHostNet.",
+        ),
+        Code.ENV_NAME_LOST: Reason(
+            "Variable {env} may be missing in the processes: not every /bin/sh hands on such a name.",
+            "Name it with letters, digits and underscores.",
+        ),
+        Code.CONTENT_TYPE: Reason("The content type is {found!r}.", "Send application/json."),
+        Code.TOO_LARGE: Reason("The body is larger than {limit} bytes.", "An AdmissionReview is smaller."),
+        Code.NOT_JSON: Reason("The body is not JSON: {why}."),
+        Code.NOT_A_REVIEW: Reason(
+            "{field} is {found}, not {wanted}.",
+            "Send an AdmissionReview of admission.k8s.io/v1 with a request.",
+        ),
+        Code.INTERNAL: Reason(
+            "volray failed on this object, which is a fault of volray.",
+            "Its log has the trace under this uid.",
+        ),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found: its code and the values that its sentence names."""
+
+    code: Code
+    fields: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The sentence and, after it, the hint."""
+        reason = REASONS[self.code]
+        return f"{reason.sentence} {reason.hint}".strip().format_map(dict(self.fields))
+
+
+def finding(code: Code, **fields: object) -> Finding:
+    """A Finding from keyword arguments; `{x!r}` in a sentence quotes the value's text."""
+    return Finding(code, tuple((name, str(value)) for name, value in fields.items()))

@@ -1,0 +1,81 @@
+"""Whether an object has the shape that the Kubernetes API gives a pod, as far as volray reads it.
+
+An apiserver sends no other; a file that a person wrote for `volray inject` may.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from webhook.reasons import Code, Finding, finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_REQUIRED: Final = "!"
+"""After a key: the value must be there; any other may be missing or null."""
+
+_TEXTS: Final = [str]
+_TEXT_MAP: Final = {"*": str}
+_ANY_MAP: Final = {"*": object}
+_RESOURCES: Final = {"limits": _ANY_MAP, "requests": _ANY_MAP, "claims": [object]}
+
+_CONTAINER: Final[Mapping[str, Any]] = {
+    "name!": str,
+    "command": _TEXTS,
+    "args": _TEXTS,
+    "env": [{"name!": str, "value": str, "valueFrom": {"fieldRef": {"fieldPath": str}}}],
+    "ports": [{"containerPort!": int, "name": str, "protocol": str}],
+    "volumeMounts": [{"mountPath!": str}],
+    "resources": _RESOURCES,
+    "restartPolicy": str,
+}
+
+_POD: Final[Mapping[str, Any]] = {
+    "metadata!": {"labels": _TEXT_MAP, "annotations": _TEXT_MAP},
+    "spec!": {
+        "containers!": [_CONTAINER],
+        "initContainers": [_CONTAINER],
+        "volumes": [{"name!": str}],
+        "resources": _RESOURCES,
+        "hostNetwork": bool,
+        "dnsPolicy": str,
+    },
+}
+
+_WORDS: Final = {dict: "a map", list: "a list", str: "a text", int: "a whole number", bool: "true or false"}
+
+
+def mistakes(pod: object) -> list[Finding]:
+    """Each place where the pod is not what the API would have; empty for a pod from an apiserver."""
+    return list(_mistakes(pod, _POD, "pod"))
+
+
+def _mistakes(value: object, wanted: Any, place: str) -> Iterable[Finding]:
+    kind = type(wanted) if isinstance(wanted, dict | list) else wanted
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        yield finding(Code.MALFORMED, field=place, found=_word(value), wanted=_WORDS[kind])
+    elif isinstance(value, list) and isinstance(wanted, list):
+        for index, item in enumerate(value):
+            yield from _mistakes(item, wanted[0], f"{place}[{index}]")
+    elif isinstance(value, dict) and isinstance(wanted, dict):
+        yield from _in_map(value, wanted, place)
+
+
+def _in_map(value: dict[str, Any], wanted: Mapping[str, Any], place: str) -> Iterable[Finding]:
+    if "*" in wanted:
+        wanted = dict.fromkeys(value, wanted["*"])
+    for key, kind in wanted.items():
+        name = key.rstrip(_REQUIRED)
+        if value.get(name) is not None:
+            yield from _mistakes(value[name], kind, f"{place}.{name}")
+        elif name != key:
+            yield finding(Code.MALFORMED, field=f"{place}.{name}", found="missing", wanted=_wanted(kind))
+
+
+def _wanted(kind: Any) -> str:
+    return _WORDS[type(kind) if isinstance(kind, dict | list) else kind]
+
+
+def _word(value: object) -> str:
+    return "null" if value is None else _WORDS.get(type(value), "a number")
