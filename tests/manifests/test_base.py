@@ -1,0 +1,114 @@
+"""What holds for every object of the base."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from kubernetes import client
+
+from tests.manifests import Manifest
+
+CLUSTER_SCOPED = {"Namespace", "ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration"}
+
+
+def test_the_base_is_these_objects_and_no_others(objects: dict[str, Manifest]) -> None:
+    assert set(objects) == {
+        "Namespace/volray-system",
+        "ResourceQuota/volray-critical-pods",
+        "ServiceAccount/volray-webhook",
+        "Role/volray-webhook",
+        "RoleBinding/volray-webhook",
+        "ClusterRole/volray-webhook",
+        "ClusterRoleBinding/volray-webhook",
+        "Secret/volray-ca",
+        "Service/volray-webhook",
+        "Deployment/volray-webhook",
+        "PodDisruptionBudget/volray-webhook",
+        "NetworkPolicy/volray-webhook",
+        "MutatingWebhookConfiguration/batch.ray.volcano.sh",
+    }
+
+
+def test_every_file_is_listed(base: Path) -> None:
+    listed = yaml.safe_load((base / "kustomization.yaml").read_text())["resources"]
+
+    assert sorted(listed) == sorted(path.name for path in base.glob("*.yaml") if path.name != "kustomization.yaml")
+
+
+def test_every_object_is_in_a_namespace_that_the_base_makes(objects: dict[str, Manifest]) -> None:
+    made = {each["metadata"]["name"] for each in objects.values() if each["kind"] == "Namespace"}
+
+    for key, each in objects.items():
+        if each["kind"] in CLUSTER_SCOPED:
+            assert "namespace" not in each["metadata"], key
+        else:
+            assert each["metadata"].get("namespace") in made, key
+
+
+def test_the_namespace_is_applied_first_and_the_registration_last(objects: dict[str, Manifest]) -> None:
+    kinds = [each["kind"] for each in objects.values()]
+
+    assert kinds[0] == "Namespace"
+    assert kinds[-1] == "MutatingWebhookConfiguration"
+
+
+def test_every_field_is_one_that_the_api_knows(objects: dict[str, Manifest]) -> None:
+    for each in objects.values():
+        version = each["apiVersion"].rpartition("/")[2].capitalize()
+        model = getattr(client, version + each["kind"])
+        model.model_validate(each, by_alias=True, by_name=False)
+        with pytest.raises(ValueError, match="misspelt"):
+            model.model_validate({**each, "misspelt": True}, by_alias=True, by_name=False)
+
+
+def test_the_namespace_enforces_the_restricted_pod_security_standard(objects: dict[str, Manifest]) -> None:
+    labels = objects["Namespace/volray-system"]["metadata"]["labels"]
+
+    assert {mode: labels[f"pod-security.kubernetes.io/{mode}"] for mode in ("enforce", "warn", "audit")} == {
+        "enforce": "restricted",
+        "warn": "restricted",
+        "audit": "restricted",
+    }
+
+
+def test_everything_carries_the_recommended_labels(objects: dict[str, Manifest], pod: Manifest) -> None:
+    expected = {
+        "app.kubernetes.io/name": "volray",
+        "app.kubernetes.io/component": "webhook",
+        "app.kubernetes.io/part-of": "volray",
+    }
+
+    for key, each in [*objects.items(), ("pod template", pod)]:
+        assert expected.items() <= each["metadata"]["labels"].items(), key
+
+
+def test_the_secret_has_no_key_that_an_apply_could_remove_later(objects: dict[str, Manifest]) -> None:
+    secret = objects["Secret/volray-ca"]
+
+    assert secret["type"] == "Opaque"
+    assert secret.keys() == {"apiVersion", "kind", "metadata", "type"}
+
+
+def test_an_overlay_moves_it_all_to_another_image_and_namespace(
+    tmp_path: Path, base: Path, kustomize: Callable[[Path], list[Manifest]]
+) -> None:
+    """Only with the namespace written in each file does kustomize move the references along."""
+    overlay = {
+        "resources": [os.path.relpath(base, tmp_path.resolve())],
+        "namespace": "elsewhere",
+        "images": [{"name": "volray", "newName": "mirror.example/volray", "newTag": "9.9.9"}],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+
+    rendered = {each["kind"]: each for each in kustomize(tmp_path)}
+
+    (container,) = rendered["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "mirror.example/volray:9.9.9"
+    assert rendered["Namespace"]["metadata"]["name"] == "elsewhere"
+    assert rendered["Service"]["metadata"]["namespace"] == "elsewhere"
+    assert rendered["RoleBinding"]["subjects"][0]["namespace"] == "elsewhere"
+    assert rendered["ClusterRoleBinding"]["subjects"][0]["namespace"] == "elsewhere"
+    (webhook,) = rendered["MutatingWebhookConfiguration"]["webhooks"]
+    assert webhook["clientConfig"]["service"]["namespace"] == "elsewhere"
