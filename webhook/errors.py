@@ -19,8 +19,13 @@ class RefusedError(VolrayError):
 
     def __init__(self, mistakes: Iterable[Finding], where: str = "") -> None:
         self.mistakes = tuple(mistakes)
+        self.where = where
         sentences = " ".join(mistake.text for mistake in self.mistakes)
         super().__init__(f"{where}: {sentences}" if where else sentences)
+
+
+class DocumentError(VolrayError):
+    """A file that cannot be read as YAML, or holds what is no object."""
 
 
 class ReviewError(VolrayError):
@@ -30,6 +35,10 @@ class ReviewError(VolrayError):
         self.status = status
         self.finding = finding
         super().__init__(finding.text)
+
+
+class AddressError(VolrayError):
+    """A host and port that cannot be listened on."""
 
 
 class CertificateError(VolrayError):

@@ -78,7 +78,7 @@ def inject(pod: Object, namespace: str, *, ipv6: bool = False) -> Injection:
     Raises:
         RefusedError: With every mistake in the pod.
     """
-    if malformed := shape.mistakes(pod):
+    if malformed := shape.pod_mistakes(pod):
         raise RefusedError(malformed)
     metadata, spec = pod["metadata"], pod["spec"]
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}

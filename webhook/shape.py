@@ -1,4 +1,4 @@
-"""Whether an object has the shape that the Kubernetes API gives a pod, as far as volray reads it.
+"""Whether an object has the shape that the Kubernetes API gives a pod or a Job, as far as volray reads it.
 
 An apiserver sends no other; a file that a person wrote for `volray inject` may.
 """
@@ -31,24 +31,42 @@ _CONTAINER: Final[Mapping[str, Any]] = {
     "restartPolicy": str,
 }
 
-_POD: Final[Mapping[str, Any]] = {
-    "metadata!": {"labels": _TEXT_MAP, "annotations": _TEXT_MAP},
-    "spec!": {
-        "containers!": [_CONTAINER],
-        "initContainers": [_CONTAINER],
-        "volumes": [{"name!": str}],
-        "resources": _RESOURCES,
-        "hostNetwork": bool,
-        "dnsPolicy": str,
-    },
+_METADATA: Final[Mapping[str, Any]] = {"name": str, "namespace": str, "labels": _TEXT_MAP, "annotations": _TEXT_MAP}
+
+_POD_SPEC: Final[Mapping[str, Any]] = {
+    "containers!": [_CONTAINER],
+    "initContainers": [_CONTAINER],
+    "volumes": [{"name!": str}],
+    "resources": _RESOURCES,
+    "hostNetwork": bool,
+    "dnsPolicy": str,
+}
+
+_POD: Final[Mapping[str, Any]] = {"metadata!": _METADATA, "spec!": _POD_SPEC}
+
+_TASK: Final[Mapping[str, Any]] = {
+    "name": str,
+    "replicas": int,
+    "dependsOn": {"name": _TEXTS},
+    "template!": {"metadata": _METADATA, "spec!": _POD_SPEC},
+}
+
+_JOB: Final[Mapping[str, Any]] = {
+    "metadata!": _METADATA,
+    "spec!": {"plugins": {"*": _TEXTS}, "tasks": [_TASK], "queue": str, "schedulerName": str},
 }
 
 _WORDS: Final = {dict: "a map", list: "a list", str: "a text", int: "a whole number", bool: "true or false"}
 
 
-def mistakes(pod: object) -> list[Finding]:
+def pod_mistakes(pod: object) -> list[Finding]:
     """Each place where the pod is not what the API would have; empty for a pod from an apiserver."""
     return list(_mistakes(pod, _POD, "pod"))
+
+
+def job_mistakes(job: object) -> list[Finding]:
+    """The same of a Volcano Job."""
+    return list(_mistakes(job, _JOB, "job"))
 
 
 def _mistakes(value: object, wanted: Any, place: str) -> Iterable[Finding]:

@@ -1,0 +1,95 @@
+"""The HTTPS application: routes to the core.
+
+`/mutate` is an ASGI endpoint inside FastAPI: between a body and its answer stand no pydantic model, no dependency
+injection and no thread pool, which cost half of what a bare application reaches.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Final
+
+import orjson
+from fastapi import FastAPI
+from starlette.routing import Route
+
+from webhook import log
+from webhook.errors import ReviewError
+from webhook.mutate import mutate
+from webhook.reasons import Code, finding
+from webhook.review import BODY_LIMIT, CONTENT_TYPE, decode, encode
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from webhook.health import Health
+    from webhook.metrics import Metrics
+
+_JSON: Final = (b"content-type", b"application/json")
+_CLOSE: Final = (b"connection", b"close")
+
+
+class Mutate:
+    """POST /mutate: an AdmissionReview of a pod in, one with a patch out."""
+
+    def __init__(self, metrics: Metrics, health: Health, *, ipv6: bool) -> None:
+        self.metrics, self.health, self.ipv6 = metrics, health, ipv6
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        with self.metrics.in_flight.track_inprogress():
+            try:
+                _check_content_type(scope)
+                status, answer = 200, self._answer(await _body(receive))
+            except ReviewError as error:
+                status, answer = error.status, _problem(error)
+        self.metrics.requests.labels("/mutate", str(status)).inc()
+        await _respond(send, status, answer, close=self.health.draining)
+
+    def _answer(self, body: bytes) -> bytes:
+        start = perf_counter_ns()
+        asked = decode(body)
+        verdict = mutate(asked, ipv6=self.ipv6)
+        answer = encode(asked.uid, verdict)
+        nanoseconds = perf_counter_ns() - start
+        self.metrics.latency.observe(nanoseconds / 1e9)
+        self.metrics.review(verdict)
+        log.review(asked, verdict, nanoseconds // 1000)
+        return answer
+
+
+def _check_content_type(scope: Scope) -> None:
+    found = next((value for name, value in scope["headers"] if name == b"content-type"), b"").decode("latin-1")
+    if found.partition(";")[0].strip().lower() != CONTENT_TYPE:
+        raise ReviewError(415, finding(Code.CONTENT_TYPE, found=found))
+
+
+async def _body(receive: Receive) -> bytes:
+    chunks, size, more = [], 0, True
+    while more:
+        message = await receive()
+        chunk = message.get("body", b"")
+        more = message.get("more_body", False)
+        size += len(chunk)
+        if size > BODY_LIMIT:
+            raise ReviewError(413, finding(Code.TOO_LARGE, limit=BODY_LIMIT))
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _problem(error: ReviewError) -> bytes:
+    return orjson.dumps({"reason": error.finding.code, "message": error.finding.text})
+
+
+async def _respond(send: Send, status: int, body: bytes, *, close: bool) -> None:
+    """While draining every connection ends with its answer, so that the client opens the next one elsewhere."""
+    headers = [_JSON, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, _CLOSE] if close else headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def create_app(metrics: Metrics, health: Health, *, ipv6: bool = False) -> FastAPI:
+    """The application that an apiserver calls."""
+    app = FastAPI(title="volray", openapi_url=None)
+    app.router.routes.append(Route("/mutate", Mutate(metrics, health, ipv6=ipv6), methods=["POST"]))
+    return app

@@ -1,0 +1,272 @@
+"""A Volcano Job → the same Job with Ray in its templates and its head Service, or every mistake in it."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import jsonpatch
+
+from webhook import settings, shape
+from webhook.errors import RefusedError
+from webhook.inject import Injection, inject
+from webhook.names import (
+    ADOPT,
+    ARGS,
+    JOB_NAME,
+    JOB_NAMESPACE,
+    OPT_IN,
+    QUEUE_NAME,
+    TASK_INDEX,
+    TASK_SPEC,
+)
+from webhook.reasons import Code, Finding, finding
+from webhook.roles import is_opted_in, role_of
+from webhook.service import head_service, name_mistakes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from webhook.names import Object
+    from webhook.roles import Role
+
+API_GROUP: Final = "batch.volcano.sh"
+PLUGIN: Final = "ray"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of a Job with the flags that count for it: the plugin's and its template's."""
+
+    name: str
+    body: Object
+    parsed: settings.Parsed
+    role: Role | None
+
+    @property
+    def where(self) -> str:
+        """For messages."""
+        return f"task {self.name}"
+
+
+@dataclass(frozen=True)
+class InjectedJob:
+    """What became of a Job: itself again, its head Service, what each task got; or why nothing did."""
+
+    job: Object
+    service: Object | None = None
+    injections: tuple[tuple[str, Injection], ...] = ()
+    refusals: tuple[RefusedError, ...] = ()
+    reason: Finding | None = None
+    """Why the Job was left alone."""
+
+
+def is_volcano_job(document: Object) -> bool:
+    """Whether an object is a Job of Volcano, of whatever version."""
+    return document.get("kind") == "Job" and str(document.get("apiVersion", "")).startswith(f"{API_GROUP}/")
+
+
+def tasks_of(job: Object) -> list[Task]:
+    """The tasks; a nameless one gets the name that Volcano gives it."""
+    bodies = job.get("spec", {}).get("tasks") or []
+    return [_task(job, body, body.get("name") or f"default{index}") for index, body in enumerate(bodies)]
+
+
+def _task(job: Object, body: Object, name: str) -> Task:
+    words, unreadable = settings.split(_flags(job, body), ARGS)
+    parsed = settings.parse(words, ARGS)
+    parsed = settings.Parsed(parsed.settings, parsed.given, (*unreadable, *parsed.mistakes))
+    return Task(name, body, parsed, role_of(name, _notes(body), parsed.settings))
+
+
+def _flags(job: Object, body: Object) -> str:
+    """A Job's `plugins.ray` counts for each of its templates, whose own annotation may say more."""
+    plugin = shlex.join((job["spec"].get("plugins") or {}).get(PLUGIN) or [])
+    return " ".join(part for part in (plugin, _notes(body).get(ARGS, "")) if part)
+
+
+def _notes(body: Object) -> dict[str, str]:
+    return (body.get("template", {}).get("metadata") or {}).get("annotations") or {}
+
+
+def _labels(body: Object) -> dict[str, str]:
+    return (body.get("template", {}).get("metadata") or {}).get("labels") or {}
+
+
+def left_alone(job: Object) -> Finding | None:
+    """Why a Job is none of ours, if it is none."""
+    if _is_plugins(job):
+        return finding(Code.NOT_ADOPTED)
+    tasks = tasks_of(job)
+    asked = PLUGIN in (job.get("spec", {}).get("plugins") or {}) or any(is_opted_in(_labels(t.body)) for t in tasks)
+    return None if asked or any(task.role == "head" for task in tasks) else finding(Code.NOT_A_RAY_JOB)
+
+
+def _is_plugins(job: Object) -> bool:
+    notes = (job.get("metadata") or {}).get("annotations") or {}
+    return notes.get(ADOPT) == "false" and not any(is_opted_in(_labels(task.body)) for task in tasks_of(job))
+
+
+def mistakes(job: Object) -> list[Finding]:
+    """Every mistake of the Job as a whole; those of its pods are found where they are injected."""
+    name, tasks = job["metadata"].get("name"), tasks_of(job)
+    found = list(name_mistakes(name)) if name else [finding(Code.NO_JOB_NAME)]
+    return [*found, *_adoption(job, tasks), *_heads(tasks), *_workers(tasks), *_order(tasks), *_disagreements(tasks)]
+
+
+def _adoption(job: Object, tasks: list[Task]) -> Iterable[Finding]:
+    if (job["metadata"].get("annotations") or {}).get(ADOPT) == "false":
+        for task in tasks:
+            if is_opted_in(_labels(task.body)):
+                yield finding(Code.LABELLED_NOT_ADOPTED, task=task.name)
+
+
+def _heads(tasks: list[Task]) -> Iterable[Finding]:
+    heads = [task for task in tasks if task.role == "head"]
+    if not heads:
+        wanted = tasks[0].parsed.settings.head if tasks else settings.DEFAULTS.head
+        yield finding(Code.NO_HEAD, tasks=_names(tasks), head=wanted)
+    elif len(heads) > 1:
+        yield finding(Code.TWO_HEADS, tasks=_names(heads))
+    for head in heads:
+        replicas = head.body.get("replicas", 1)
+        if isinstance(replicas, int) and replicas > 1:
+            yield finding(Code.HEAD_REPLICAS, task=head.name, found=replicas)
+
+
+def _names(tasks: Iterable[Task]) -> str:
+    return ", ".join(task.name for task in tasks) or "(none)"
+
+
+def _workers(tasks: list[Task]) -> Iterable[Finding]:
+    """A `--worker` that was said and names nothing; the default one may, as a lone head is a cluster."""
+    said = {name: None for task in tasks if "worker" in task.parsed.given for name in task.parsed.settings.worker}
+    for name in said:
+        if name not in {task.name for task in tasks}:
+            yield finding(Code.NO_SUCH_WORKER, worker=name, tasks=_names(tasks))
+
+
+def _order(tasks: list[Task]) -> Iterable[Finding]:
+    workers = {task.name for task in tasks if task.role == "worker"}
+    for head in tasks:
+        awaited = (head.body.get("dependsOn") or {}).get("name") or []
+        if head.role == "head":
+            for worker in awaited:
+                if worker in workers:
+                    yield finding(Code.HEAD_WAITS_FOR_WORKER, head=head.name, worker=worker)
+
+
+def _disagreements(tasks: list[Task]) -> Iterable[Finding]:
+    """Among the tasks that are Ray's by their own flags or by those of the first that has any."""
+    told = next((task for task in tasks if task.parsed.given), None)
+    if told is None:
+        return
+    ours = [task for task in tasks if task.role or role_of(task.name, _notes(task.body), told.parsed.settings)]
+    for task in ours:
+        for flag, first, second in settings.disagreements(told.parsed.settings, task.parsed.settings):
+            names = {"first": told.name, "second": task.name}
+            yield finding(Code.FLAGS_DISAGREE, **names, flag=flag, ours=_said(first), theirs=_said(second))
+
+
+def _said(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def pod_of(job: Object, task: Task, namespace: str, index: int = 0) -> Object:
+    """The pod that Volcano makes of a task, without what its plugins and the apiserver add.
+
+    Source: volcano pkg/controllers/job `createJobPod`, and pods recorded from Volcano 1.14.
+    """
+    name, spec = job["metadata"]["name"], job["spec"]
+    template = task.body["template"]
+    shared = {
+        JOB_NAME: name,
+        TASK_SPEC: task.name,
+        TASK_INDEX: str(index),
+        QUEUE_NAME: spec.get("queue", "default"),
+    }
+    opted_in = {OPT_IN: "true"} if task.role else {}
+    flags = _flags(job, task.body)
+    stamped = {ARGS: flags} if flags else {}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": f"{name}-{task.name}-{index}",
+            "namespace": namespace,
+            "labels": {**_labels(task.body), **opted_in, **shared, JOB_NAMESPACE: namespace},
+            "annotations": {**_notes(task.body), **stamped, **shared},
+        },
+        "spec": {"schedulerName": spec.get("schedulerName", "volcano"), **template["spec"]},
+    }
+
+
+def inject_job(job: Object, namespace: str) -> InjectedJob:
+    """The Job for a cluster that has no volray, and its head Service.
+
+    The opt-in label and `plugins.ray` go: an installed volray and the in-tree plugin both leave such a Job alone.
+    The Job given is not changed.
+    """
+    if malformed := shape.job_mistakes(job):
+        return InjectedJob(job, refusals=(RefusedError(malformed),))
+    if (reason := left_alone(job)) is not None:
+        return InjectedJob(job, reason=reason)
+    name = job["metadata"].get("name")
+    refusals = [RefusedError(found, f"Job {name}")] if (found := mistakes(job)) else []
+    injections: list[tuple[Task, Object, Injection]] = []
+    for task in tasks_of(job) if name else []:
+        pod = pod_of(job, task, namespace)
+        try:
+            injections.append((task, pod, inject(pod, namespace)))
+        except RefusedError as error:
+            refusals.append(error)
+    if refusals:
+        return InjectedJob(job, refusals=tuple(refusals))
+    head = next(task for task in tasks_of(job) if task.role == "head")
+    return InjectedJob(
+        _with_templates(job, injections),
+        head_service(name, namespace, head.name, head.parsed.settings),
+        tuple((task.name, injection) for task, _, injection in injections),
+    )
+
+
+def pods_of(job: Object, namespace: str) -> list[Object]:
+    """Every pod of the injected Job, injected: as they would be with volray in the cluster."""
+    pods = [
+        pod_of(job, task, namespace, index)
+        for task in tasks_of(job)
+        for index in range(int(task.body.get("replicas", 1)))
+    ]
+    return [_patched(pod, inject(pod, namespace)) for pod in pods]
+
+
+def _patched(pod: Object, injection: Injection) -> Object:
+    patched: Object = jsonpatch.apply_patch(pod, injection.operations)
+    return patched
+
+
+def _with_templates(job: Object, injections: list[tuple[Task, Object, Injection]]) -> Object:
+    tasks = [{**task.body, "template": _template(task, pod, injection)} for task, pod, injection in injections]
+    plugins = {name: words for name, words in (job["spec"].get("plugins") or {}).items() if name != PLUGIN}
+    spec = {key: value for key, value in job["spec"].items() if key not in {"tasks", "plugins"}}
+    return {**job, "spec": {**spec, **({"plugins": plugins} if plugins else {}), "tasks": tasks}}
+
+
+def _template(task: Task, pod: Object, injection: Injection) -> Object:
+    """The template again: what Volcano would have added to the pod, and the opt-in label, are taken away."""
+    template = task.body["template"]
+    if not injection.operations:
+        return {**template}
+    patched = _patched(pod, injection)
+    metadata = {
+        **(template.get("metadata") or {}),
+        "labels": _new(patched["metadata"]["labels"], pod["metadata"]["labels"], _labels(task.body)),
+        "annotations": _new(patched["metadata"]["annotations"], pod["metadata"]["annotations"], _notes(task.body)),
+    }
+    spec = {key: value for key, value in patched["spec"].items() if key != "schedulerName" or key in template["spec"]}
+    return {**template, "metadata": metadata, "spec": spec}
+
+
+def _new(patched: dict[str, str], before: dict[str, str], own: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in patched.items() if (key in own or key not in before) and key != OPT_IN}

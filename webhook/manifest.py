@@ -1,0 +1,133 @@
+"""A stream of manifests → the stream that a cluster without volray needs, and a report for a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import jsonpatch
+
+from webhook import documents
+from webhook.errors import DocumentError, RefusedError
+from webhook.inject import Injection, inject
+from webhook.jobs import inject_job, is_volcano_job, pods_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from webhook.names import Object
+    from webhook.reasons import Finding
+
+_DONE: Final = "√"
+_LEFT: Final = "-"
+_DOUBT: Final = "‼"
+_WRONG: Final = "\N{MULTIPLICATION SIGN}"
+"""The marks that `linkerd check` made known."""
+
+
+@dataclass
+class Result:
+    """The documents that come out, and what is said of those that went in."""
+
+    texts: list[str] = field(default_factory=list)
+    report: list[str] = field(default_factory=list)
+    wrong: bool = False
+
+    @property
+    def text(self) -> str:
+        """The stream."""
+        return documents.join(self.texts)
+
+    def refuse(self, where: str, error: RefusedError) -> None:
+        """Says each mistake."""
+        self.wrong = True
+        self.report += [f"{_WRONG} {error.where or where}: {mistake.text}" for mistake in error.mistakes]
+
+    def tell(self, where: str, injection: Injection) -> None:
+        """Says what became of a pod, and each warning."""
+        mark = _DONE if injection.operations else _LEFT
+        role = f" ({injection.role})" if injection.role else ""
+        self.report.append(f"{mark} {where}{role}: {injection.reason.text}")
+        self.report += [f"{_DOUBT} {where}: {warning.text}" for warning in injection.warnings]
+
+    def leave(self, where: str, reason: Finding) -> None:
+        """Says why something was left alone."""
+        self.report.append(f"{_LEFT} {where}: {reason.text}")
+
+
+def inject_stream(text: str, namespace: str, *, as_pods: bool = False) -> Result:
+    """Injects every pod and every Volcano Job of a stream; the rest comes out as it went in, to the letter.
+
+    Args:
+        text: YAML or JSON documents.
+        namespace: Of the objects that name none.
+        as_pods: A Job gives its pods instead of itself.
+
+    Raises:
+        DocumentError: A document is no YAML.
+    """
+    result = Result()
+    for part in documents.split(text):
+        document = documents.load(part)
+        if document is None:
+            continue
+        changed = _injected(document, namespace, result, as_pods=as_pods)
+        result.texts += [part] if changed is None else map(documents.dump, changed)
+    return result
+
+
+def _injected(document: Any, namespace: str, result: Result, *, as_pods: bool) -> list[Object] | None:
+    """The documents that stand in for one, or None for the same again."""
+    if not isinstance(document, dict):
+        raise DocumentError(
+            f"A document is {type(document).__name__}, not an object. Write apiVersion, kind and so on."
+        )
+    if document.get("kind") == "List" and isinstance(document.get("items"), list):
+        return [{**document, "items": list(_items(document["items"], namespace, result, as_pods=as_pods))}]
+    if document.get("kind") == "Pod" and document.get("apiVersion") == "v1":
+        return _pod(document, _namespace(document, namespace), result)
+    if is_volcano_job(document):
+        return _job(document, _namespace(document, namespace), result, as_pods=as_pods)
+    return None
+
+
+def _items(items: list[Any], namespace: str, result: Result, *, as_pods: bool) -> Iterable[Object]:
+    for item in items:
+        changed = _injected(item, namespace, result, as_pods=as_pods)
+        yield from [item] if changed is None else changed
+
+
+def _namespace(document: Object, fallback: str) -> str:
+    metadata = document.get("metadata")
+    return str((metadata.get("namespace") if isinstance(metadata, dict) else None) or fallback)
+
+
+def _called(document: Object) -> str:
+    metadata = document.get("metadata")
+    named = metadata if isinstance(metadata, dict) else {}
+    return f"{document['kind']} {named.get('name') or named.get('generateName') or '(no name)'}"
+
+
+def _pod(pod: Object, namespace: str, result: Result) -> list[Object] | None:
+    where = _called(pod)
+    try:
+        injection = inject(pod, namespace)
+    except RefusedError as error:
+        result.refuse(where, error)
+        return None
+    result.tell(where, injection)
+    return [jsonpatch.apply_patch(pod, injection.operations)] if injection.operations else None
+
+
+def _job(job: Object, namespace: str, result: Result, *, as_pods: bool) -> list[Object] | None:
+    where = _called(job)
+    injected = inject_job(job, namespace)
+    for error in injected.refusals:
+        result.refuse(where, error)
+    if injected.reason is not None:
+        result.leave(where, injected.reason)
+    for task, injection in injected.injections:
+        result.tell(f"{where}, task {task}", injection)
+    if injected.service is None:
+        return None
+    return pods_of(job, namespace) if as_pods else [injected.job, injected.service]
