@@ -12,7 +12,7 @@ from webhook.errors import DocumentError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_SEPARATOR: Final = re.compile(r"^---(?:\s.*)?$\n?", re.MULTILINE)
+_SEPARATOR: Final = re.compile(r"^---(?:[ \t].*)?$\n?", re.MULTILINE)
 
 _NUMBER: Final = re.compile(
     r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"

@@ -14,6 +14,7 @@ from webhook.inject import Injection, inject
 from webhook.names import (
     ADOPT,
     ARGS,
+    INJECTED,
     JOB_NAME,
     JOB_NAMESPACE,
     OPT_IN,
@@ -99,6 +100,8 @@ def left_alone(job: Object) -> Finding | None:
     if _is_plugins(job):
         return finding(Code.NOT_ADOPTED)
     tasks = tasks_of(job)
+    if versions := [notes[INJECTED] for task in tasks if INJECTED in (notes := _notes(task.body))]:
+        return finding(Code.ALREADY_INJECTED, version=versions[0])
     asked = PLUGIN in (job.get("spec", {}).get("plugins") or {}) or any(is_opted_in(_labels(t.body)) for t in tasks)
     return None if asked or any(task.role == "head" for task in tasks) else finding(Code.NOT_A_RAY_JOB)
 

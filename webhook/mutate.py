@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def mutate(review: Review, *, ipv6: bool = False) -> Verdict:
     """The verdict on a review; never an exception: a fault of ours is a denied review whose trace the log keeps."""
     if review.kind != "Pod":
-        return Verdict(Code.NOT_A_POD, warnings=(finding(Code.NOT_A_POD, kind=review.kind).text,))
+        return Verdict(Code.NOT_A_POD, warnings=finding(Code.NOT_A_POD, kind=review.kind).lines)
     if review.operation != "CREATE":
         return Verdict(Code.NOT_CREATE)
     try:
@@ -35,5 +35,5 @@ def _injected(review: Review, *, ipv6: bool) -> Verdict:
         injection.reason.code,
         role=injection.role,
         operations=injection.operations,
-        warnings=tuple(warning.text for warning in injection.warnings),
+        warnings=tuple(line for warning in injection.warnings for line in warning.lines),
     )

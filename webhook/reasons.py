@@ -87,9 +87,12 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         Code.NOT_A_POD: Reason("The object is a {kind}, not a Pod.", "Point the rule at pods."),
         Code.NOT_CREATE: Reason("Only the creation of a pod is looked at, this is {operation}."),
         Code.NOT_VOLCANO: Reason("The pod does not belong to a Volcano Job."),
-        Code.OTHER_TASK: Reason("Task {task} is neither the head ({head}) nor a worker ({workers})."),
+        Code.OTHER_TASK: Reason(
+            "Task {task} is neither the head ({head}) nor a worker ({workers}).",
+            "Add --worker={task} if Ray should run there.",
+        ),
         Code.OTHER_FRAMEWORK: Reason("Container {container} has {env}: another framework of Volcano runs here."),
-        Code.ALREADY_INJECTED: Reason("The pod was injected before, by volray {version}."),
+        Code.ALREADY_INJECTED: Reason("It was injected before, by volray {version}."),
         Code.NO_RAY_CONTAINER: Reason("Task {task} has no container named {wanted}."),
         Code.NOT_A_RAY_JOB: Reason("The Job has neither plugins.ray, nor an opt-in label, nor a head task."),
         Code.NOT_ADOPTED: Reason("The Job says ray.volcano.sh/adopt: false: it is the in-tree plugin's."),
@@ -211,10 +214,15 @@ class Finding:
     fields: tuple[tuple[str, str], ...] = ()
 
     @property
+    def lines(self) -> tuple[str, ...]:
+        """The sentence and, where there is one, the hint."""
+        reason, fields = REASONS[self.code], dict(self.fields)
+        return tuple(template.format_map(fields) for template in (reason.sentence, reason.hint) if template)
+
+    @property
     def text(self) -> str:
-        """The sentence and, after it, the hint."""
-        reason = REASONS[self.code]
-        return f"{reason.sentence} {reason.hint}".strip().format_map(dict(self.fields))
+        """Both in one line."""
+        return " ".join(self.lines)
 
 
 def finding(code: Code, **fields: object) -> Finding:
