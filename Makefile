@@ -1,0 +1,47 @@
+# The habits of this repository; `make help` lists them. Every install step that a new machine needs is in here.
+
+PYTHON ?= python3
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/volray
+KUSTOMIZE_VERSION := v5.7.1
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format golden mutants clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/installed ## Serve on https://127.0.0.1:8443 with certificates from .run/certs, and print a curl line to try it
+	@$(BIN)/volray serve --host 127.0.0.1 --port 8443 --side-port 8080 --cert-dir .run/certs --drain-seconds 1 \
+	  --sample examples/review.json
+
+test: $(VENV)/installed $(if $(shell command -v kubectl),,kustomize) ## Every test, and what was skipped and why
+	@$(BIN)/pytest
+
+lint: $(VENV)/installed ## ruff, mypy and the layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/installed ## Put the code into ruff's format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+golden: $(VENV)/installed ## Rewrite the golden files; read the difference before you commit it
+	@VOLRAY_GOLDEN=rewrite $(BIN)/pytest -q tests/golden
+
+clean: ## Remove what the other targets made, but not the cache outside the repository
+	@rm -rf $(VENV) .run mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/installed: pyproject.toml constraints.txt webhook/version.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "volray needs Python 3.11 or newer; say make PYTHON=...")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# What renders the manifests where there is no kubectl; without Go either, their tests say that they were skipped.
+.PHONY: kustomize
+kustomize: ; @command -v go >/dev/null || exit 0; \
+	GOBIN='$(CACHE)/bin' go install sigs.k8s.io/kustomize/kustomize/v5@$(KUSTOMIZE_VERSION)
