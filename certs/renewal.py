@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 def is_provided(files: Mapping[str, bytes]) -> bool:
     """Tell whether the pair in a directory is somebody else's: cert-manager's, a mounted Secret's.
 
-    It is when there is a pair and no `ca.key`, since volray writes the key of its CA before the pair. To be
+    It is when there is a part of a pair and no `ca.key`, since volray writes the key of its CA before its pair. To be
     asked of a directory that would hold the CA too, and not of a replica's own leaf directory in a cluster,
     which has no `ca.key` although everything in it is ours.
     """
-    return LEAF in files and LEAF_KEY in files and KEY not in files
+    return (LEAF in files or LEAF_KEY in files) and KEY not in files
 
 
 def _utc_now() -> datetime:

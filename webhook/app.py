@@ -43,6 +43,7 @@ class Mutate:
                 status, answer = 200, self._answer(await _body(receive))
             except ReviewError as error:
                 status, answer = error.status, _problem(error)
+                log.event("no-review", status=status, reason=error.finding.code, message=error.finding.text)
         self.metrics.requests.labels("/mutate", str(status)).inc()
         await _respond(send, status, answer, close=self.health.draining)
 

@@ -7,7 +7,7 @@ import shlex
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
@@ -18,9 +18,10 @@ from webhook.version import __version__
 if TYPE_CHECKING:
     from certs.renewal import Renewal
 
-_TOKEN_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _SERVICE: Final = "volray-webhook"
 _ANY_HOST: Final = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
+
+_PORT: Final = click.IntRange(0, 65535)
 
 _DECODE: Final = (
     "import base64, json, sys; "
@@ -36,17 +37,25 @@ def main() -> None:
 
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8443, show_default=True, help="Port for the apiserver, HTTPS.")
-@click.option("--side-port", default=8080, show_default=True, help="Port for /livez, /readyz and /metrics, HTTP.")
+@click.option("--port", type=_PORT, default=8443, show_default=True, help="Port for the apiserver, HTTPS.")
+@click.option(
+    "--side-port", type=_PORT, default=8080, show_default=True, help="Port for /livez, /readyz and /metrics, HTTP."
+)
 @click.option(
     "--cert-dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     required=True,
     help="Folder of tls.crt and tls.key. A pair without ca.key beside it is somebody else's: used and watched only.",
 )
 @click.option("--ca-secret", help="In a cluster: Secret that keeps the CA for every replica.")
 @click.option("--webhook-configuration", help="In a cluster: MutatingWebhookConfiguration that gets the CA bundle.")
-@click.option("--namespace", help="In a cluster: namespace of the Secret and the Service.  [default: the pod's]")
+@click.option(
+    "--namespace",
+    envvar="POD_NAMESPACE",
+    default="volray-system",
+    show_default=True,
+    help="In a cluster: namespace of the Secret and the Service.",
+)
 @click.option("--service", default=_SERVICE, show_default=True, help="In a cluster: name of the Service.")
 @click.option("--drain-seconds", default=15.0, show_default=True, help="How long requests are answered after SIGTERM.")
 @click.option(
@@ -59,7 +68,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
     cert_dir: Path,
     ca_secret: str | None,
     webhook_configuration: str | None,
-    namespace: str | None,
+    namespace: str,
     service: str,
     drain_seconds: float,
     sample: str | None,
@@ -67,7 +76,6 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
     """Serve the admission webhook."""
     from webhook.server import Serving, run  # noqa: PLC0415 - `volray inject` needs no server
 
-    namespace = namespace or _own_namespace()
     hosts = [f"{service}.{namespace}.svc", f"{service}.{namespace}", *({host} - _ANY_HOST)]
     serving = Serving(host, port, side_port, cert_dir, drain_seconds, ipv6=_is_ipv6_cluster())
     try:
@@ -75,10 +83,6 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
         run(serving, renewal, partial(_say_curl, serving.host, port, cert_dir, sample))
     except VolrayError as error:
         raise click.ClickException(str(error)) from error
-
-
-def _own_namespace() -> str:
-    return _TOKEN_NAMESPACE.read_text().strip() if _TOKEN_NAMESPACE.exists() else "volray-system"
 
 
 def _is_ipv6_cluster() -> bool:
@@ -105,16 +109,17 @@ def _renewal(
 def _say_curl(host: str, port: int, cert_dir: Path, sample: str | None) -> None:
     if sample is None:
         return
+    url = f"https://{f'[{host}]' if ':' in host else host}:{port}/mutate"
     curl = ["curl", "--silent", "--show-error", "--cacert", str(cert_dir / "ca.crt"), "--header"]
-    curl += ["Content-Type: application/json", "--data-binary", f"@{sample}", f"https://{host}:{port}/mutate"]
+    curl += ["Content-Type: application/json", "--data-binary", f"@{sample}", url]
     click.echo(f"\nSend it a review:\n\n{shlex.join(curl)} | {shlex.join([sys.executable, '-c', _DECODE])}\n")
 
 
 @main.command()
-@click.option("-f", "--filename", type=click.File(encoding="utf-8"), required=True, help="YAML; - is standard input.")
+@click.option("-f", "--filename", type=click.File("rb"), required=True, help="YAML; - is standard input.")
 @click.option("-n", "--namespace", default="default", show_default=True, help="For objects that name none.")
 @click.option("--pods", is_flag=True, help="Print the pods that Volcano would make of a Job instead of the Job.")
-def inject(filename: TextIO, namespace: str, pods: bool) -> None:
+def inject(filename: BinaryIO, namespace: str, pods: bool) -> None:
     """Print pods and Jobs as the webhook would make them.
 
     A Volcano Job comes out with Ray in every template and with its head Service, for a cluster without volray. What
@@ -122,11 +127,12 @@ def inject(filename: TextIO, namespace: str, pods: bool) -> None:
     is printed, when one is wrong.
     """
     try:
-        result = inject_stream(filename.read(), namespace, as_pods=pods)
-    except VolrayError as error:
-        raise click.ClickException(str(error)) from error
+        text = filename.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"This is no UTF-8 ({error.reason}). Save it as UTF-8.") from error
+    result = inject_stream(text, namespace, as_pods=pods)
     for line in result.report:
         click.echo(line, err=True)
     if result.wrong:
         raise SystemExit(1)
-    click.echo(result.text, nl=False)
+    click.echo(result.text.encode(), nl=False)

@@ -154,7 +154,7 @@ def port_mistakes(node: Node) -> Iterable[Finding]:
 
 def _chosen_worker_ports(extra: StartArgs) -> range | frozenset[int]:
     if (listed := extra.value("--worker-port-list")) is not None:
-        return frozenset(int(port) for port in listed.split(",") if port.strip().isdigit())
+        return frozenset(int(port) for port in listed.split(",") if port.strip().isdecimal())
     low, high = (extra.value(name) for name in ("--min-worker-port", "--max-worker-port"))
     if low is None and high is None:
         return range(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from webhook.command import fixed_ports
@@ -23,6 +24,8 @@ DRAIN_SECONDS: Final = 5
 
 _LONGEST_PORT_NAME: Final = 15
 _SUFFIX: Final = "-ray"
+
+_SHELL_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def environment(
@@ -90,7 +93,7 @@ def _reconnect(settings: Settings, theirs: dict[str, Object]) -> int:
 def lost_names(container: Object) -> Iterable[Finding]:
     """Variables whose names dash drops on start: it keeps only names that are its own."""
     for variable in container.get("env") or ():
-        if not variable["name"].replace("_", "a").isalnum():
+        if not _SHELL_NAME.fullmatch(variable["name"]):
             yield finding(Code.ENV_NAME_LOST, env=variable["name"])
 
 
@@ -112,7 +115,7 @@ def ports(role: Role, settings: Settings, container: Object, *, own: bool, host_
         if host_network or settings.agent_port != DEFAULT_AGENT_PORT:
             wanted["agent"] = settings.agent_port
     declared = container.get("ports") or ()
-    numbers = {port["containerPort"] for port in declared if port.get("protocol", "TCP") == "TCP"}
+    numbers = {port["containerPort"] for port in declared if (port.get("protocol") or "TCP") == "TCP"}
     names = {port.get("name") for port in declared}
     return [_port(name, number, names) for name, number in wanted.items() if number not in numbers]
 
@@ -129,6 +132,6 @@ def taken_ports(role: Role, settings: Settings, others: Iterable[Object]) -> Ite
     for container in others:
         for port in container.get("ports") or ():
             number = port["containerPort"]
-            if number in fixed and port.get("protocol", "TCP") == "TCP":
+            if number in fixed and (port.get("protocol") or "TCP") == "TCP":
                 flag = flag_of(fixed[number])
                 yield finding(Code.PORT_TAKEN, port=number, flag=flag, container=container["name"])

@@ -97,7 +97,7 @@ def inject(pod: Object, namespace: str, *, ipv6: bool = False) -> Injection:
     if role is None:
         _refuse(where, mistakes)
         return _other_task(task, parsed.settings, opted_in=opted_in)
-    chosen = choose_container(spec["containers"], role, parsed.settings, opted_in=opted_in)
+    chosen = choose_container(spec["containers"], task, role, parsed.settings, opted_in=opted_in)
     if isinstance(chosen, Finding):
         _refuse(where, mistakes + ([chosen] if chosen.code is Code.SEVERAL_CONTAINERS else []))
         return Injection(chosen, role)
@@ -169,7 +169,7 @@ def _clashes(subject: _Subject, node: Node) -> Iterable[Finding]:
 
 
 def _doubts(subject: _Subject) -> Iterable[Finding]:
-    policy = subject.spec.get("dnsPolicy", "ClusterFirst")
+    policy = subject.spec.get("dnsPolicy") or "ClusterFirst"
     if subject.role == "worker" and subject.spec.get("hostNetwork") and policy in {"ClusterFirst", "Default"}:
         yield finding(Code.HOST_NETWORK_DNS, found=policy)
     if not subject.own:

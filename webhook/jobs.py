@@ -133,9 +133,13 @@ def _heads(tasks: list[Task]) -> Iterable[Finding]:
     elif len(heads) > 1:
         yield finding(Code.TWO_HEADS, tasks=_names(heads))
     for head in heads:
-        replicas = head.body.get("replicas", 1)
-        if isinstance(replicas, int) and replicas > 1:
+        if (replicas := _replicas(head.body)) > 1:
             yield finding(Code.HEAD_REPLICAS, task=head.name, found=replicas)
+
+
+def _replicas(body: Object) -> int:
+    replicas: int | None = body.get("replicas")
+    return 1 if replicas is None else replicas
 
 
 def _names(tasks: Iterable[Task]) -> str:
@@ -173,6 +177,8 @@ def _disagreements(tasks: list[Task]) -> Iterable[Finding]:
 
 
 def _said(value: object) -> str:
+    if value is None:
+        return "nothing"
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
@@ -187,7 +193,7 @@ def pod_of(job: Object, task: Task, namespace: str, index: int = 0) -> Object:
         JOB_NAME: name,
         TASK_SPEC: task.name,
         TASK_INDEX: str(index),
-        QUEUE_NAME: spec.get("queue", "default"),
+        QUEUE_NAME: spec.get("queue") or "default",
     }
     opted_in = {OPT_IN: "true"} if task.role else {}
     flags = _flags(job, task.body)
@@ -201,7 +207,7 @@ def pod_of(job: Object, task: Task, namespace: str, index: int = 0) -> Object:
             "labels": {**_labels(task.body), **opted_in, **shared, JOB_NAMESPACE: namespace},
             "annotations": {**_notes(task.body), **stamped, **shared},
         },
-        "spec": {"schedulerName": spec.get("schedulerName", "volcano"), **template["spec"]},
+        "spec": {"schedulerName": spec.get("schedulerName") or "volcano", **template["spec"]},
     }
 
 
@@ -216,7 +222,7 @@ def inject_job(job: Object, namespace: str) -> InjectedJob:
     if (reason := left_alone(job)) is not None:
         return InjectedJob(job, reason=reason)
     name = job["metadata"].get("name")
-    refusals = [RefusedError(found, f"Job {name}")] if (found := mistakes(job)) else []
+    refusals = [RefusedError(found, f"Job {name}" if name else "")] if (found := mistakes(job)) else []
     injections: list[tuple[Task, Object, Injection]] = []
     for task in tasks_of(job) if name else []:
         pod = pod_of(job, task, namespace)
@@ -236,11 +242,7 @@ def inject_job(job: Object, namespace: str) -> InjectedJob:
 
 def pods_of(job: Object, namespace: str) -> list[Object]:
     """Every pod of the injected Job, injected: as they would be with volray in the cluster."""
-    pods = [
-        pod_of(job, task, namespace, index)
-        for task in tasks_of(job)
-        for index in range(int(task.body.get("replicas", 1)))
-    ]
+    pods = [pod_of(job, task, namespace, index) for task in tasks_of(job) for index in range(_replicas(task.body))]
     return [_patched(pod, inject(pod, namespace)) for pod in pods]
 
 

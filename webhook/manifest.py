@@ -13,8 +13,6 @@ from webhook.inject import Injection, inject
 from webhook.jobs import inject_job, is_volcano_job, pods_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from webhook.names import Object
     from webhook.reasons import Finding
 
@@ -43,6 +41,11 @@ class Result:
         self.wrong = True
         self.report += [f"{_WRONG} {error.where or where}: {mistake.text}" for mistake in error.mistakes]
 
+    def reject(self, where: str, error: DocumentError) -> None:
+        """Says why a document cannot be read."""
+        self.wrong = True
+        self.report.append(f"{_WRONG} {where}: {error}")
+
     def tell(self, where: str, injection: Injection) -> None:
         """Says what became of a pod, and each warning."""
         mark = _DONE if injection.operations else _LEFT
@@ -62,18 +65,22 @@ def inject_stream(text: str, namespace: str, *, as_pods: bool = False) -> Result
         text: YAML or JSON documents.
         namespace: Of the objects that name none.
         as_pods: A Job gives its pods instead of itself.
-
-    Raises:
-        DocumentError: A document is no YAML.
     """
     result = Result()
-    for part in documents.split(text):
-        document = documents.load(part)
-        if document is None:
-            continue
-        changed = _injected(document, namespace, result, as_pods=as_pods)
-        result.texts += [part] if changed is None else map(documents.dump, changed)
+    for number, part in enumerate(documents.split(text), 1):
+        try:
+            result.texts += _rewritten(part, namespace, result, as_pods=as_pods)
+        except DocumentError as error:
+            result.reject(f"document {number}", error)
     return result
+
+
+def _rewritten(part: str, namespace: str, result: Result, *, as_pods: bool) -> list[str]:
+    document = documents.load(part)
+    if document is None:
+        return []
+    changed = _injected(document, namespace, result, as_pods=as_pods)
+    return [part] if changed is None else [documents.dump(one) for one in changed]
 
 
 def _injected(document: Any, namespace: str, result: Result, *, as_pods: bool) -> list[Object] | None:
@@ -83,7 +90,8 @@ def _injected(document: Any, namespace: str, result: Result, *, as_pods: bool) -
             f"A document is {type(document).__name__}, not an object. Write apiVersion, kind and so on."
         )
     if document.get("kind") == "List" and isinstance(document.get("items"), list):
-        return [{**document, "items": list(_items(document["items"], namespace, result, as_pods=as_pods))}]
+        items = _items(document["items"], namespace, result, as_pods=as_pods)
+        return None if items is None else [{**document, "items": items}]
     if document.get("kind") == "Pod" and document.get("apiVersion") == "v1":
         return _pod(document, _namespace(document, namespace), result)
     if is_volcano_job(document):
@@ -91,10 +99,13 @@ def _injected(document: Any, namespace: str, result: Result, *, as_pods: bool) -
     return None
 
 
-def _items(items: list[Any], namespace: str, result: Result, *, as_pods: bool) -> Iterable[Object]:
-    for item in items:
-        changed = _injected(item, namespace, result, as_pods=as_pods)
-        yield from [item] if changed is None else changed
+def _items(items: list[Any], namespace: str, result: Result, *, as_pods: bool) -> list[Object] | None:
+    """The items that stand in for those of a list, or None for the same again."""
+    changes = [_injected(item, namespace, result, as_pods=as_pods) for item in items]
+    if all(changed is None for changed in changes):
+        return None
+    pairs = zip(items, changes, strict=True)
+    return [one for item, changed in pairs for one in ([item] if changed is None else changed)]
 
 
 def _namespace(document: Object, fallback: str) -> str:

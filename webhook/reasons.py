@@ -189,7 +189,7 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         ),
         Code.ENV_NAME_LOST: Reason(
             "Variable {env} may be missing in the processes: not every /bin/sh hands on such a name.",
-            "Name it with letters, digits and underscores.",
+            "Name it with letters, digits and underscores, no digit first.",
         ),
         Code.CONTENT_TYPE: Reason("The content type is {found!r}.", "Send application/json."),
         Code.TOO_LARGE: Reason("The body is larger than {limit} bytes.", "An AdmissionReview is smaller."),

@@ -88,7 +88,7 @@ class _Asked:
     def __init__(self, container: Object, pod_spec: Object) -> None:
         self.own = container.get("resources") or {}
         self.pod = pod_spec.get("resources") or {}
-        self.name = container["name"]
+        self.place = f"Container {container['name']}"
         self.mistakes: list[Finding] = []
 
     def limit(self, key: str) -> tuple[Decimal, str] | None:
@@ -99,9 +99,9 @@ class _Asked:
 
     def _amount(self, key: str, side: str) -> tuple[Decimal, str] | None:
         """The amount as a number and as it was written; zero is as good as none, as for the kubelet."""
-        source = self.own if self._has(self.own, key) else self.pod
-        written = (source.get(side) or {}).get(key)
-        amount = self._number(f"{side}.{key}", written)
+        own = self._has(self.own, key)
+        written = ((self.own if own else self.pod).get(side) or {}).get(key)
+        amount = self._number(f"{self.place if own else 'The pod'}: resources.{side}.{key}", written)
         return (amount, str(written)) if amount else None
 
     @staticmethod
@@ -111,15 +111,21 @@ class _Asked:
     def _number(self, place: str, written: object) -> Decimal | None:
         amount = None if written is None else quantity.parse(written)
         if (amount is None and written is not None) or (amount is not None and amount < 0):
-            place = f"Container {self.name}: resources.{place}"
             self.mistakes.append(finding(Code.BAD_QUANTITY, field=place, found=written))
             return None
         return amount
 
     def devices(self) -> dict[str, int]:
         """Extended resources and how many; Kubernetes wants limit and request of those to be equal."""
-        asked = {**(self.own.get("requests") or {}), **(self.own.get("limits") or {})}
-        counted = {key: self._number(f"limits.{key}", asked[key]) for key in asked if _is_device(key)}
+        asked = {
+            key: (side, amount)
+            for side in ("requests", "limits")
+            for key, amount in (self.own.get(side) or {}).items()
+            if _is_device(key)
+        }
+        counted = {
+            key: self._number(f"{self.place}: resources.{side}.{key}", amount) for key, (side, amount) in asked.items()
+        }
         return {key: int(count) for key, count in counted.items() if count}
 
 

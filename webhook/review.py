@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import textwrap
 from base64 import b64encode
 from dataclasses import dataclass, field
@@ -102,22 +103,35 @@ def _expect(value: Any, place: str, kind: type, wanted: str) -> Any:
 
 
 def _unlike(place: str, found: object, wanted: str) -> ReviewError:
-    text = "missing" if found is None else textwrap.shorten(str(found), 60, placeholder="...")
+    text = "missing" if found is None else found[:60] if isinstance(found, str) else reprlib.repr(found)
     return ReviewError(400, finding(Code.NOT_A_REVIEW, field=place, found=text, wanted=wanted))
 
 
 def encode(uid: str, verdict: Verdict) -> bytes:
-    """The body of the answer. No patch, no patchType: an apiserver refuses the one without the other."""
+    """The body of the answer. No patch, no patchType: an apiserver refuses the one without the other.
+
+    Raises:
+        ReviewError: Status 400, for an object that JSON cannot be made of again.
+    """
     response: Object = {"uid": uid, "allowed": verdict.allowed}
     if verdict.operations:
         response["patchType"] = "JSONPatch"
-        response["patch"] = b64encode(orjson.dumps(verdict.operations)).decode()
+        response["patch"] = b64encode(_patch(verdict.operations)).decode()
     if not verdict.allowed:
         response["status"] = {"code": _UNPROCESSABLE, "reason": "Invalid", "message": verdict.message}
     if warnings := list(_lines(verdict.warnings)):
         response["warnings"] = warnings
     response["auditAnnotations"] = _audit(verdict)
     return orjson.dumps({"apiVersion": API_VERSION, "kind": KIND, "response": response})
+
+
+def _patch(operations: tuple[Object, ...]) -> bytes:
+    """The patch repeats lists of the object, and orjson reads what is nested deeper than it writes."""
+    try:
+        return orjson.dumps(operations)
+    except orjson.JSONEncodeError as error:
+        wrong = finding(Code.NOT_A_REVIEW, field="request.object", found="nested too deeply", wanted="a pod")
+        raise ReviewError(400, wrong) from error
 
 
 def _lines(warnings: Iterable[str]) -> Iterable[str]:

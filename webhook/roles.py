@@ -88,7 +88,9 @@ def wanted_container(role: Role, settings: Settings) -> tuple[str, str]:
     return settings.worker_container, "--workerContainer"
 
 
-def choose_container(containers: list[Object], role: Role, settings: Settings, *, opted_in: bool) -> Chosen | Finding:
+def choose_container(
+    containers: list[Object], task: str, role: Role, settings: Settings, *, opted_in: bool
+) -> Chosen | Finding:
     """Ray's container; or why there is none, which is a mistake only for somebody who opted in."""
     wanted, flag = wanted_container(role, settings)
     own = {
@@ -99,7 +101,7 @@ def choose_container(containers: list[Object], role: Role, settings: Settings, *
     if wanted in own:
         return Chosen(own[wanted])
     if not opted_in or not own:
-        return finding(Code.NO_RAY_CONTAINER, task=getattr(settings, role) if role == "head" else role, wanted=wanted)
+        return finding(Code.NO_RAY_CONTAINER, task=task, wanted=wanted)
     if len(own) > 1:
         return finding(Code.SEVERAL_CONTAINERS, wanted=wanted, found=", ".join(own), flag=flag)
     name, index = next(iter(own.items()))

@@ -16,7 +16,7 @@ from certs.serving import Keeper
 from certs.store import LEAF, LEAF_KEY
 from webhook import log
 from webhook.app import create_app
-from webhook.errors import AddressError, VolrayError
+from webhook.errors import AddressError, CertificateError, VolrayError
 from webhook.health import Health, create_side_app
 from webhook.metrics import Metrics
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from certs.renewal import Renewal
-    from webhook.errors import CertificateError
 
 KEEP_ALIVE: Final = 120
 """Seconds. kube-apiserver keeps idle connections for 90 s and does not repeat a POST that one of them loses."""
@@ -95,7 +94,10 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 async def _serve(serving: Serving, renewal: Renewal, on_serving: Callable[[], None]) -> None:
     first_problem = await _step(renewal)
-    keeper = Keeper(serving.cert_dir / LEAF, serving.cert_dir / LEAF_KEY, on_refusal=_refused)
+    try:
+        keeper = Keeper(serving.cert_dir / LEAF, serving.cert_dir / LEAF_KEY, on_refusal=_refused)
+    except CertificateError as error:
+        raise CertificateError(first_problem or str(error)) from error
     health = Health(now=_now, not_after=lambda: keeper.not_after)
     health.report("certificates", first_problem)
     metrics = Metrics()
@@ -177,9 +179,10 @@ async def _step(renewal: Renewal) -> str | None:
     """Why clients cannot trust what is served, if they cannot; a step may wait for an apiserver, hence the thread."""
     try:
         step = await asyncio.to_thread(renewal.step)
-    except VolrayError as error:
-        log.event("certificates", problem=str(error))
-        return str(error)
+    except Exception as error:  # whatever it is: an end of the renewal would be noticed when the certificate expires
+        problem = str(error) if isinstance(error, VolrayError) else repr(error)
+        log.event("certificates", problem=problem)
+        return problem
     if step and step.issued:
         log.event("certificates", issued=True)
     return None if step is None or step.published else "the CA bundle is not published"

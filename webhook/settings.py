@@ -139,10 +139,10 @@ def parse(words: Sequence[str], field: str) -> Parsed:
     for target, texts in _by_field(_pairs(words, field, mistakes)).items():
         mistakes += _repeated(target, texts, field)
         read = [_read(flag, text, field, mistakes) for text, flag in texts.items()]
-        values[target] = tuple(read) if target == _REPEATABLE else read[0]
-    known = {target: value for target, value in values.items() if value not in (None, (None,))}
-    settings = replace(DEFAULTS, **known)  # type: ignore[arg-type]
-    return Parsed(settings, frozenset(known), (*mistakes, *_same_ports(settings, field)))
+        if good := [value for value in read if value is not None]:
+            values[target] = tuple(good) if target == _REPEATABLE else good[0]
+    settings = replace(DEFAULTS, **values)  # type: ignore[arg-type]
+    return Parsed(settings, frozenset(values), (*mistakes, *_same_ports(settings, field)))
 
 
 def _pairs(words: Iterable[str], field: str, mistakes: list[Finding]) -> Iterable[tuple[str, str]]:

@@ -82,7 +82,9 @@ def _mistakes(value: object, wanted: Any, place: str) -> Iterable[Finding]:
 
 def _in_map(value: dict[str, Any], wanted: Mapping[str, Any], place: str) -> Iterable[Finding]:
     if "*" in wanted:
-        wanted = dict.fromkeys(value, wanted["*"])
+        for key, item in value.items():
+            yield from _mistakes(item, wanted["*"], f"{place}.{key}") if item is not None else ()
+        return
     for key, kind in wanted.items():
         name = key.rstrip(_REQUIRED)
         if value.get(name) is not None:

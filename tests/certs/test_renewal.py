@@ -171,7 +171,7 @@ def test_a_host_that_is_none_is_refused_at_the_start() -> None:
         ("ca.crt tls.crt tls.key", True),
         ("ca.crt ca.key tls.crt tls.key", False),
         ("ca.crt ca.key tls.key", False),
-        ("tls.key", False),
+        ("tls.key", True),
     ],
 )
 def test_a_pair_without_an_authoritys_key_is_somebody_elses(names: str, expected: bool) -> None:

@@ -1,0 +1,124 @@
+"""The side port: liveness, readiness, metrics."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import recordings
+from tests.pods import pod
+from tests.server.test_review import HEAD, asking
+
+if TYPE_CHECKING:
+    from tests.server.application import Application
+
+REVIEWS = "volray_reviews_total"
+REQUESTS = "volray_webhook_requests_total"
+LATENCY = "volray_webhook_latency_seconds"
+
+
+def test_a_sound_server_is_alive_and_ready(application: Application) -> None:
+    for path in ("/livez", "/readyz"):
+        answer = application.side(path)
+        assert (answer.status_code, answer.text) == (200, "ok\n")
+
+
+def test_a_draining_server_is_alive_and_not_ready(application: Application) -> None:
+    application.health.draining = True
+    assert application.side("/livez").status_code == 200
+    answer = application.side("/readyz")
+    assert (answer.status_code, answer.text) == (503, "draining\n")
+
+
+def test_an_expired_certificate_is_not_ready_from_its_last_moment_on(application: Application) -> None:
+    application.now = application.not_after - timedelta(seconds=1)
+    assert application.side("/readyz").status_code == 200
+    application.now = application.not_after
+    answer = application.side("/readyz")
+    assert (answer.status_code, answer.text) == (503, "the certificate has expired\n")
+
+
+def test_a_problem_is_named_until_it_is_gone(application: Application) -> None:
+    application.health.report("certificates", "the CA bundle is not published")
+    assert application.side("/readyz").text == "the CA bundle is not published\n"
+    application.health.report("certificates", None)
+    assert application.side("/readyz").status_code == 200
+
+
+def test_every_reason_is_named(application: Application) -> None:
+    application.health.draining = True
+    application.health.report("certificates", "no CA")
+    application.now = application.not_after
+    assert application.side("/readyz").text == "draining\nthe certificate has expired\nno CA\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status"), [("/mutate", "POST", 404), ("/", "GET", 404), ("/livez", "POST", 405)]
+)
+def test_the_side_port_has_no_other_path(path: str, method: str, status: int, application: Application) -> None:
+    assert application.side(path, method).status_code == status
+
+
+OUTCOMES = [
+    (recordings.review(HEAD), "injected", "injected"),
+    (asking(pod(command=["ray", "start", "--head"])), "injected", "injected-own"),
+    (recordings.review("pod-create-bare"), "allowed", "not-volcano"),
+    (asking(pod(), operation="UPDATE"), "allowed", "not-create"),
+    (asking(pod(flags="--port=x")), "denied", "bad-value"),
+]
+
+
+@pytest.mark.parametrize(("review", "outcome", "reason"), OUTCOMES, ids=[reason for *_, reason in OUTCOMES])
+def test_a_review_counts_once_by_outcome_and_reason(
+    review: object, outcome: str, reason: str, application: Application
+) -> None:
+    for count in (1, 2):
+        application.review(review)
+        assert application.sample(REVIEWS, outcome=outcome, reason=reason) == count
+        assert application.sample(f"{LATENCY}_count", webhook="/mutate") == count
+    samples = [s for metric in application.metrics.reviews.collect() for s in metric.samples if s.name == REVIEWS]
+    assert len(samples) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "code"),
+    [(b"{", None, "400"), (b"{}", {"Content-Type": "text/plain"}, "415"), (b" " * 8_000_000, None, "413")],
+)
+def test_a_request_that_is_no_review_counts_by_its_status_alone(
+    body: bytes, headers: dict[str, str] | None, code: str, application: Application
+) -> None:
+    application.post(body, headers)
+    assert application.sample(REQUESTS, webhook="/mutate", code=code) == 1
+    assert application.sample(f"{LATENCY}_count", webhook="/mutate") == 0
+    assert "volray_reviews_total{" not in application.side("/metrics").text
+
+
+def test_nothing_is_in_flight_after_good_and_bad_requests(application: Application) -> None:
+    application.post(recordings.body(HEAD))
+    application.post(b"{")
+    assert application.sample("volray_webhook_requests_in_flight", webhook="/mutate") == 0
+    assert "volray_webhook_requests_in_flight" in application.side("/metrics").text
+
+
+def test_latency_buckets_begin_at_half_a_millisecond(application: Application) -> None:
+    application.post(recordings.body(HEAD))
+    lines = [line for line in application.side("/metrics").text.splitlines() if line.startswith(f"{LATENCY}_bucket")]
+    assert 'le="0.0005"' in lines[0]
+    assert 'le="+Inf"' in lines[-1]
+
+
+def test_metrics_come_in_the_text_format_of_prometheus(application: Application) -> None:
+    answer = application.side("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    for name in (REVIEWS, REQUESTS, "volray_webhook_requests_in_flight", "volray_certificate_not_after_seconds"):
+        assert f"# TYPE {name}" in answer.text
+
+
+def test_the_certificates_end_follows_the_certificate(application: Application) -> None:
+    for _ in range(2):
+        application.not_after += timedelta(days=1)
+        application.side("/metrics")
+        assert application.sample("volray_certificate_not_after_seconds") == application.not_after.timestamp()
