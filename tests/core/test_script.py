@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from webhook import script
+
+if TYPE_CHECKING:
+    from webhook.roles import Role
+
+CASES = [
+    (role, beside, wait_nodes) for role in ("head", "worker") for beside in (True, False) for wait_nodes in (0, 1, 2)
+]
+
+
+def text(role: Role, *, beside: bool = True, wait_nodes: int = 0, wait_head: int = 1800) -> str:
+    return script.start_script(role, "ray start X", beside=beside, wait_head=wait_head, wait_nodes=wait_nodes)
+
+
+@pytest.mark.parametrize(("role", "beside", "wait_nodes"), CASES)
+def test_no_script_holds_what_the_kubelet_expands_or_what_was_to_be_filled_in(
+    role: Role, beside: bool, wait_nodes: int
+) -> None:
+    whole = text(role, beside=beside, wait_nodes=wait_nodes)
+    assert "$$" not in whole
+    assert "$(" not in whole
+    assert not re.search(r"@[A-Z_]+@", whole)
+    assert "XX" not in whole
+    assert whole.endswith('exit "$rc"\n')
+    assert "\n\n" not in whole
+    assert not whole.startswith("\n")
+
+
+@pytest.mark.parametrize("role", ["head", "worker"])
+def test_ray_starts_before_the_command_or_is_the_command(role: Role) -> None:
+    assert "\nfirst 'ray start' ray start X\n" in text(role, beside=True)
+    assert "set -- " not in text(role, beside=True).replace("set -- env", "")
+    assert "\nset -- ray start X\n" in text(role, beside=False)
+    assert "first 'ray start'" not in text(role, beside=False)
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_only_a_worker_waits_for_the_head(beside: bool) -> None:
+    assert "' 7\n" in text("worker", beside=beside, wait_head=7)
+    assert 'first "waiting for the head" "$py"' in text("worker", beside=beside)
+    assert "waiting for the head" not in text("head", beside=beside)
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_without_a_limit_a_worker_waits_for_ever(beside: bool) -> None:
+    assert "' 0\n" in script.start_script("worker", "ray start X", beside=beside)
+
+
+@pytest.mark.parametrize(("role", "beside", "wait_nodes"), CASES)
+def test_only_a_heads_command_waits_for_more_than_one_node(role: Role, beside: bool, wait_nodes: int) -> None:
+    waits = (role, beside, wait_nodes) == ("head", True, 2)
+    whole = text(role, beside=beside, wait_nodes=wait_nodes)
+    assert ("' 2\n" in whole) is waits
+    assert ('first "waiting for nodes" "$py"' in whole) is waits
+
+
+def test_a_heads_command_does_not_wait_for_nodes_by_default() -> None:
+    assert "waiting for nodes" not in script.start_script("head", "ray start X", beside=True)
+
+
+@pytest.mark.parametrize(("role", "beside", "wait_nodes"), CASES)
+def test_python_is_looked_for_only_where_something_waits(role: Role, beside: bool, wait_nodes: int) -> None:
+    waits = role == "worker" or (beside and wait_nodes == 2)
+    assert ("|| py=python3" in text(role, beside=beside, wait_nodes=wait_nodes)) is waits
+
+
+@pytest.mark.parametrize(
+    ("role", "beside", "wait_nodes", "order"),
+    [
+        ("head", True, 0, ["say()", "ended()", "ray=`", "first 'ray start'", "lives()", "end()", "watch()", "exec 3"]),
+        ("head", True, 2, ["say()", "ray=`", "py=", "first 'ray start'", "waiting for nodes", "lives()", "watch()"]),
+        ("worker", True, 0, ["say()", "ray=`", "py=", "waiting for the head", "first 'ray start'", "lives()"]),
+        ("worker", False, 0, ["say()", "ray=`", "py=", "waiting for the head", "set -- ray start X", "lives()"]),
+    ],
+)
+def test_a_script_defines_what_it_uses_and_waits_before_it_starts(
+    role: Role, beside: bool, wait_nodes: int, order: list[str]
+) -> None:
+    whole = text(role, beside=beside, wait_nodes=wait_nodes)
+    places = [whole.index(mark) for mark in order]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(("beside", "seconds"), [(True, 10), (False, 300)])
+def test_rays_processes_must_show_up_within_a_time(beside: bool, seconds: int) -> None:
+    assert f'-lt {seconds} ] || end "$1"' in text("head", beside=beside)
+
+
+def test_a_head_is_watched_for_its_gcs_too() -> None:
+    assert "await raylet; a=$f; await gcs_server; b=$f" in text("head")
+    assert "gcs_server" not in text("worker")
+    assert "await raylet; a=$f\n" in text("worker")
+
+
+def test_a_worker_is_ready_while_a_raylet_lives() -> None:
+    whole = script.raylet_script()
+    assert whole.startswith("lives() {")
+    assert "\nlook() {" in whole
+    assert whole.endswith("\nlook raylet\n")
+
+
+def test_the_health_script_asks_each_target_by_rays_own_python() -> None:
+    whole = script.health_script(["52365/a", "8265/b"])
+    assert whole.startswith("ray=`command -v ray` || ray=\nl= py=;")
+    assert '|| py=python3\nexec "$py" -I -S -c \'\n' in whole
+    assert whole.endswith("\n' 52365/a 8265/b\n")
+    assert "@" not in whole
+    assert "$$" not in whole
+    assert "$(" not in whole
