@@ -97,9 +97,10 @@ class ControlPlane:
 
     def close(self) -> None:
         """End every component, the last started first, and remove everything but logs that are to be kept."""
-        self._apis.close()
-        for component in reversed(self.components.values()):
-            component.kill()
+        with ExitStack() as ending:  # one that fails to end must not spare the others
+            for component in self.components.values():
+                ending.callback(component.kill)
+            ending.push(self._apis)
         for each in self._layout.folder.iterdir():
             if not (self._logs_kept and each == self.logs):
                 shutil.rmtree(each) if each.is_dir() else each.unlink()
@@ -148,7 +149,7 @@ class ControlPlane:
         return subprocess.run(
             [self._layout.programs["kubectl"], *arguments],
             input=stdin,
-            env=os.environ | home | {"NO_PROXY": "127.0.0.1"},
+            env=os.environ | home,
             capture_output=True,
             text=True,
             check=False,

@@ -105,6 +105,7 @@ def apiserver(at: Layout, admission_plugins: Iterable[str]) -> Command:
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={at.file('service-accounts.key')}",
         f"--service-account-signing-key-file={at.file('service-accounts.key')}",
+        "--shutdown-watch-termination-grace-period=1s",  # else a SIGTERM waits while a client watches
         "--endpoint-reconciler-type=none",  # it would complain for ever about an address on the loopback
         f"--audit-policy-file={at.file('audit-policy.json')}",
         f"--audit-log-path={at.file('audit.jsonl')}",

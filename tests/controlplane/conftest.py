@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.controlplane.build import NEWEST, NotBuiltError
+from tests.controlplane.build import NEWEST, VERSIONS, NotBuiltError, built
 from tests.controlplane.client import path
 from tests.controlplane.cluster import ControlPlane
 
@@ -35,16 +35,20 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _programs() -> None:
+    """Skip every test in here where nothing is built; in CI, where somebody forgot to, fail."""
+    try:
+        for version in VERSIONS:
+            built(version)
+    except NotBuiltError as error:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+
+
 @pytest.fixture(scope="session")
 def control_plane(volcano_version: str) -> Iterator[ControlPlane]:
     """A control plane with Volcano, the same for all tests of a version: whoever stops a part of it starts it again."""
-    try:
-        plane = ControlPlane.start(volcano_version)
-    except NotBuiltError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
-    with plane:
+    with ControlPlane.start(volcano_version) as plane:
         yield plane
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.controlplane.build import NEWEST, OLDEST, VERSIONS, NotBuiltError, built
+from tests.controlplane.build import NEWEST, OLDEST, VERSIONS
 from tests.controlplane.client import Api, RefusedError, path
 from tests.controlplane.cluster import NODE, ControlPlane
 from tests.controlplane.components import listens
@@ -151,18 +151,8 @@ def test_volcano_writes_under_its_own_names(control_plane: ControlPlane, namespa
 @pytest.fixture
 def own_plane() -> Iterator[ControlPlane]:
     """A control plane without Volcano, for a test that breaks it."""
-    _need(None)
     with ControlPlane.start(None, admission_plugins=["OwnerReferencesPermissionEnforcement"]) as plane:
         yield plane
-
-
-def _need(version: str | None) -> None:
-    try:
-        built(version)
-    except NotBuiltError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
 
 
 def test_components_are_paused_resumed_killed_and_started_again(own_plane: ControlPlane) -> None:
@@ -200,7 +190,6 @@ def _config_map(name: str, **metadata: Any) -> Object:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_it_starts_in_time_and_leaves_nothing(version: str) -> None:
-    _need(version)
     started = time.monotonic()
     with ControlPlane.start(version) as plane:
         took = time.monotonic() - started
@@ -208,15 +197,15 @@ def test_it_starts_in_time_and_leaves_nothing(version: str) -> None:
         ports = [port for component in plane.components.values() for port in component.ports]
         assert all(map(listens, ports))
         folder = plane.kubeconfig.parent
-    print(f"Volcano {version}: up in {took:.1f} s")
-    assert took < SECONDS_TO_START
+    others = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    print(f"Volcano {version}: up in {took:.1f} s, on a machine with work for {others:.1f} of its like")
+    assert took < SECONDS_TO_START * others
     assert not any(map(listens, ports))
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert not folder.exists()
 
 
 def test_nothing_is_left_after_an_exception_but_the_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _need(None)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     plane = ControlPlane.start(None)
     pids = [component.pid for component in plane.components.values()]
@@ -233,7 +222,6 @@ def test_nothing_is_left_after_an_exception_but_the_logs(tmp_path: Path, monkeyp
 
 
 def test_nothing_is_left_when_the_tests_are_killed_outright(tmp_path: Path) -> None:
-    _need(None)
     program = (
         "from tests.controlplane.cluster import ControlPlane; import signal;"
         "plane = ControlPlane.start(None);"
