@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -196,7 +197,7 @@ class ControlPlane:
         created = [self.admin.create(volcano.list_of(each), each) for each in objects]
         for each in created:
             if each["kind"] == "CustomResourceDefinition":
-                wait(lambda crd=each: self._is_served(crd), f"{each['metadata']['name']} is served")  # type: ignore[misc]
+                wait(partial(self._is_served, each), f"{each['metadata']['name']} is served")
 
     def _is_served(self, crd: Object) -> bool:
         status = self.admin.get(f"{volcano.list_of(crd)}/{crd['metadata']['name']}").get("status", {})
