@@ -7,17 +7,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format golden mutants clean
+.PHONY: help run test controlplane lint format golden mutants clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/installed ## Serve on https://127.0.0.1:8443 with certificates from .run/certs, and print a curl line to try it
 	@$(BIN)/volray serve --host 127.0.0.1 --port 8443 --side-port 8080 --cert-dir .run/certs --drain-seconds 1 \
 	  --sample examples/review.json
 
-test: $(VENV)/installed $(if $(shell command -v kubectl),,kustomize) ## Every test, and what was skipped and why
+test: $(VENV)/installed $(if $(shell command -v kubectl),,kustomize) $(if $(shell command -v go),controlplane) ## Every test, and what was skipped and why
 	@$(BIN)/pytest
+
+controlplane: $(VENV)/installed ## Build etcd, Kubernetes and Volcano for the tests, with Go: minutes once, then nothing
+	@$(BIN)/python -m tests.controlplane.build
 
 lint: $(VENV)/installed ## ruff, mypy and the layers
 	@$(BIN)/ruff check .

@@ -1,0 +1,221 @@
+"""Builds the control plane's programs once for each machine: `python -m tests.controlplane.build`.
+
+Neither Kubernetes nor Volcano publish their programs where a sandbox without container images could get them, but both
+are Go modules. What is built stands in the user's cache together with the objects that Volcano's installer
+would put on a cluster, so that a control plane starts without Go.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+Object = dict[str, Any]
+
+NEWEST, OLDEST = "1.14.1", "1.8.2"
+VERSIONS = (NEWEST, OLDEST)
+
+_INSTALLED = {
+    "Namespace",
+    "ServiceAccount",
+    "CustomResourceDefinition",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "ConfigMap",
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
+}
+
+
+class NotBuiltError(Exception):
+    """The programs are not in the cache; the message says what to do about it."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """A folder with a go.mod, and the programs that come out of it.
+
+    Attributes:
+        name: The folder's name; it begins the name of the folder in the cache.
+        programs: Main packages by the names under which Kubernetes and Volcano ship them. A client's user agent begins
+            with the name of its program, so these names are what an audit log shows.
+    """
+
+    name: str
+    programs: Mapping[str, str]
+
+    @property
+    def folder(self) -> Path:
+        return Path(__file__).parent / "build" / self.name
+
+
+_KUBERNETES = {
+    "etcd": "go.etcd.io/etcd/server/v3",
+    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+    "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+    "kubectl": "k8s.io/kubernetes/cmd/kubectl",
+}
+_VOLCANO = {
+    "vc-controller-manager": "volcano.sh/volcano/cmd/controller-manager",
+    "vc-scheduler": "volcano.sh/volcano/cmd/scheduler",
+    "vc-webhook-manager": "volcano.sh/volcano/cmd/webhook-manager",
+}
+_NEW = Module("volcano-1.14", _KUBERNETES | _VOLCANO)
+_MODULES = {NEWEST: _NEW, OLDEST: Module("volcano-1.8", _VOLCANO)}
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a control plane is started from."""
+
+    programs: Mapping[str, Path]
+    volcano: list[Object]
+
+
+def built(volcano: str | None) -> Built:
+    """Return the programs, and the objects of Volcano's installer, for one version of Volcano (or none).
+
+    Raises:
+        NotBuiltError: They are not in the cache.
+    """
+    wanted = [_NEW] if volcano is None else [_NEW, _MODULES[volcano]]
+    programs: dict[str, Path] = {}
+    for module in wanted:
+        programs |= {name: _cached(module) / name for name in _to_build(module)}
+    objects = [] if volcano is None else json.loads((_cached(wanted[-1]) / "volcano.json").read_text())
+    return Built(programs | _provided(), objects)
+
+
+def build(module: Module) -> Path:
+    """Build the module's programs into the cache, unless they are there, and return their folder.
+
+    The folder appears whole or not at all, and of two builds at once the second waits and finds the first one's.
+    """
+    target = _target(module)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _only_one(target.parent / ".lock"):
+        if target.exists():
+            print(f"{module.name}: in {target}")
+            return target
+        started = time.monotonic()
+        with TemporaryDirectory(prefix=f".{module.name}-", dir=target.parent) as temporary:
+            made = Path(temporary) / "made"
+            _make(module, made)
+            made.rename(target)
+        print(f"{module.name}: built in {time.monotonic() - started:.0f} s into {target}")
+    return target
+
+
+def _make(module: Module, made: Path) -> None:
+    made.mkdir()
+    packages = _to_build(module)
+    print(f"{module.name}: building {', '.join(packages)}; minutes, where Go's own cache is cold", flush=True)
+    _go(module, "build", "-o", f"{made}/", "-ldflags", _flags(module), *packages.values(), output=None)
+    for name, package in packages.items():
+        (made / _binary(package)).rename(made / name)
+    installer = Path(_go(module, "list", "-m", "-f", "{{.Dir}}", "volcano.sh/volcano"), "installer")
+    objects = _of_the_installer((installer / "volcano-development.yaml").read_text())
+    (made / "volcano.json").write_text(json.dumps(objects))
+
+
+def _of_the_installer(manifest: str) -> list[Object]:
+    """Return what the installer puts on a cluster, but for the pods and Services: the programs run beside it."""
+    return [each for each in yaml.safe_load_all(manifest) if each and each["kind"] in _INSTALLED]
+
+
+def _binary(package: str) -> str:
+    """Return the name that `go build` gives a program: the last part of its package that is no major version."""
+    return "server" if package == _KUBERNETES["etcd"] else package.rpartition("/")[2]
+
+
+def _flags(module: Module) -> str:
+    """Stamp the version into Kubernetes' programs: an unstamped apiserver says v0.0.0, and clients refuse that."""
+    version = _go(module, "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes")
+    major, minor, _patch = version.removeprefix("v").split(".")
+    stamps = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
+    return " ".join(["-s -w", *(f"-X k8s.io/component-base/version.{key}={stamps[key]}" for key in stamps)])
+
+
+def _to_build(module: Module) -> dict[str, str]:
+    return {name: package for name, package in module.programs.items() if name not in _provided()}
+
+
+def _provided() -> dict[str, Path]:
+    """Return the programs that controller-runtime's test assets hold, where a machine has them."""
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    here = {name: Path(assets) / name for name in _KUBERNETES} if assets else {}
+    return {name: path for name, path in here.items() if path.exists()}
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "volray" / "controlplane"
+
+
+def _cached(module: Module) -> Path:
+    """Return the folder of the module's programs; without Go any Go's will do."""
+    if shutil.which("go"):
+        found = [_target(module)] if _target(module).exists() else []
+    else:
+        found = sorted(_cache().glob(f"{_stem(module)}-*"))
+    if not found:
+        raise NotBuiltError(f"{module.name}'s programs are not in {_cache()}: `make controlplane` builds them with Go")
+    return found[-1]
+
+
+def _target(module: Module) -> Path:
+    return _cache() / f"{_stem(module)}-{_go(module, 'env', 'GOVERSION')}"
+
+
+def _stem(module: Module) -> str:
+    contents = [(module.folder / name).read_bytes() for name in ("go.mod", "go.sum")]
+    key = hashlib.sha256(b"\0".join([*contents, repr(_to_build(module)).encode()])).hexdigest()
+    return f"{module.name}-{key[:12]}"
+
+
+def _go(module: Module, *arguments: str, output: int | None = subprocess.PIPE) -> str:
+    environment = os.environ | {"GOWORK": "off"}
+    done = subprocess.run(
+        ["go", *arguments], cwd=module.folder, env=environment, stdout=output, text=True, check=True, timeout=3600
+    )
+    return (done.stdout or "").strip()
+
+
+@contextmanager
+def _only_one(lock: Path) -> Iterator[None]:
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("another build is running: waiting for it", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def main() -> int:
+    """Build everything."""
+    if not shutil.which("go"):
+        print("The control plane's programs are built with Go, and there is no `go` on the PATH.", file=sys.stderr)
+        return 1
+    for module in _MODULES.values():
+        build(module)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

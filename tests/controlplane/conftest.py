@@ -1,0 +1,62 @@
+import os
+import secrets
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from tests.controlplane.build import NEWEST, VERSIONS, NotBuiltError, built
+from tests.controlplane.client import path
+from tests.controlplane.cluster import ControlPlane
+
+_MARKER = "volcano"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", f"{_MARKER}(*versions): run on these versions of Volcano, not on the newest only"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give every test its versions of Volcano; pytest then groups the tests by them, so each starts once."""
+    if "volcano_version" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker(_MARKER)
+        versions = marker.args if marker else (NEWEST,)
+        metafunc.parametrize("volcano_version", versions, scope="session")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep the logs of the control plane in which a test failed, and say in its report where they are."""
+    report = yield
+    plane = getattr(item, "funcargs", {}).get("control_plane")
+    if report.failed and plane is not None:
+        report.sections.append(("control plane", f"its logs are kept in {plane.keep_logs()}"))
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _programs() -> None:
+    """Skip every test in here where nothing is built; in CI, where somebody forgot to, fail."""
+    try:
+        for version in VERSIONS:
+            built(version)
+    except NotBuiltError as error:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+
+
+@pytest.fixture(scope="session")
+def control_plane(volcano_version: str) -> Iterator[ControlPlane]:
+    """A control plane with Volcano, the same for all tests of a version: whoever stops a part of it starts it again."""
+    with ControlPlane.start(volcano_version) as plane:
+        yield plane
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane) -> Iterator[str]:
+    """A namespace of the test's own. What is in it goes away after the test, and nobody waits for that."""
+    name = f"test-{secrets.token_hex(4)}"
+    namespaces = path("v1", "namespaces")
+    control_plane.admin.create(namespaces, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    yield name
+    control_plane.admin.delete(f"{namespaces}/{name}")
