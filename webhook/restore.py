@@ -87,7 +87,7 @@ def _said(value: object) -> str:
 
 def _spec(job: Object, old: Object, pairs: list[tuple[Task, Task]]) -> Object:
     spec = job["spec"]
-    filled = {key: old[key] for key in _DEFAULTED if old.get(key) and not spec.get(key)}
+    filled = {key: old[key] for key in _DEFAULTED if key in old and not spec.get(key)}
     if "minAvailable" in filled:
         filled["minAvailable"] = min(filled["minAvailable"], sum(task.body.get("replicas") or 0 for task, _ in pairs))
     wanted = {
