@@ -46,7 +46,7 @@ CONTAINER = st.fixed_dictionaries(
     },
 )
 POD = st.fixed_dictionaries(
-    {"containers": st.lists(CONTAINER, min_size=1, max_size=2, unique_by=lambda one: one["name"])},
+    {"containers": st.lists(CONTAINER, min_size=1, max_size=2, unique_by=lambda one: str(one["name"]))},
     optional={"hostNetwork": st.booleans(), "restartPolicy": st.sampled_from(["Never", "OnFailure"])},
 )
 TEMPLATE = st.fixed_dictionaries({"spec": POD}, optional={"metadata": METADATA | st.none()})
@@ -64,10 +64,10 @@ def task(name: str) -> st.SearchStrategy[Object]:
     )
 
 
-PLUGINS = st.fixed_dictionaries(
+PLUGINS: st.SearchStrategy[Object] = st.fixed_dictionaries(
     {}, optional={"ray": st.lists(st.sampled_from(FLAGS), unique=True), "svc": st.just([]), "env": st.just([])}
 )
-SPEC = st.fixed_dictionaries(
+SPEC: st.SearchStrategy[Object] = st.fixed_dictionaries(
     {}, optional={"queue": st.just("q"), "maxRetry": st.sampled_from([0, 5]), "minAvailable": st.sampled_from([0, 1])}
 )
 
@@ -76,8 +76,9 @@ SPEC = st.fixed_dictionaries(
 def jobs(draw: st.DrawFn) -> Object:
     names = draw(st.lists(st.sampled_from(["worker", "gpu", "logger"]), unique=True))
     tasks = [draw(task(name)) for name in ["head", *names]]
-    plugins = draw(st.none() | PLUGINS)
-    return job(*tasks, plugins=plugins, **draw(SPEC))
+    plugins: Object | None = draw(st.none() | PLUGINS)
+    spec: Object = draw(SPEC)
+    return job(*tasks, plugins=plugins, **spec)
 
 
 RAY_JOBS = jobs().filter(lambda whole: is_asked(whole) or is_labelled(whole))

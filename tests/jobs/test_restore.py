@@ -149,7 +149,7 @@ def test_a_job_adopted_by_a_version_that_stamps_otherwise_keeps_its_stamps(metad
     assert restored(applied(file, live), live)["spec"] == live["spec"], why
 
 
-def changed(file: Object, words: list[str] | None = None, **notes: str) -> Object:
+def changed(file: Object, words: list[str] | None = None, notes: dict[str, str] | None = None) -> Object:
     found = deepcopy(file)
     if words is not None:
         found["spec"]["plugins"]["ray"] = words
@@ -169,8 +169,8 @@ PORT = asking("--port=6380")
         (PORT, changed(PORT, ["--port=6380", "--waitNodes=3"]), [Code.SETTINGS_CHANGED] * 2),
         (PORT, changed(PORT, ["--port=6380", "--headContainer=x"]), [Code.SETTINGS_CHANGED] * 2),
         (PORT, changed(PORT, ["--prot=6380"]), [Code.UNKNOWN_FLAG, Code.SETTINGS_CHANGED, Code.SETTINGS_CHANGED]),
-        (PORT, changed(PORT, **{"ray.volcano.sh/start-args": "--num-cpus=0"}), [Code.SETTINGS_CHANGED]),
-        (PORT, changed(PORT, **{"ray.volcano.sh/role": "worker"}), [Code.SETTINGS_CHANGED]),
+        (PORT, changed(PORT, notes={"ray.volcano.sh/start-args": "--num-cpus=0"}), [Code.SETTINGS_CHANGED]),
+        (PORT, changed(PORT, notes={"ray.volcano.sh/role": "worker"}), [Code.SETTINGS_CHANGED]),
         (PORT, job(task(), task("worker", replicas=2)), [Code.RAY_LEFT_OUT] * 2),
         (labelled(), job(task(), task("worker", replicas=2)), [Code.RAY_LEFT_OUT] * 2),
         (labelled(), labelled(task(flags="--port=1"), task("worker", replicas=2)), [Code.SETTINGS_CHANGED]),
