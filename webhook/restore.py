@@ -40,6 +40,8 @@ _USERS: Final = (ROLE, START_ARGS, COMMAND)
 """The annotations that only users write; any other of our prefix is a stamp."""
 
 _HOST_DNS: Final = "ClusterFirstWithHostNet"
+_MANAGERS: Final = "managedFields"
+_VERSIONED: Final = frozenset({"generation", "resourceVersion"})
 _MISSING: Final = object()
 
 
@@ -58,7 +60,35 @@ def restore(job: Object, old: Object) -> tuple[Object, ...]:
     pairs = list(zip(tasks_of(job), tasks_of(old), strict=True))
     if changes := [change for task, kept in pairs for change in _changes(job, task, kept)]:
         raise RefusedError(dict.fromkeys(changes))
-    return tuple(_operations(job["spec"], _spec(job, old["spec"], pairs)))
+    wanted = _spec(job, old["spec"], pairs)
+    return (*_operations(job["spec"], wanted), *(_timestamps(job, old) if wanted == old["spec"] else ()))
+
+
+def _timestamps(job: Object, old: Object) -> Iterable[Object]:
+    """Of a request that in the end changes nothing, the time at which its manager asked, too.
+
+    The apiserver notes the fields' managers before admission: with a new time there, or an empty map of annotations,
+    it writes an object that says the same as before (seen with server-side apply, each time; and at the first
+    client-side one, where the order of the managers changes).
+    """
+    new, before, path = job["metadata"], old["metadata"], patch.pointer("metadata")
+    if not is_same(_stable(new), _stable(before)):
+        return
+    for key in {**new, **before}:
+        if key in _VERSIONED or new.get(key, _MISSING) == before.get(key, _MISSING):
+            continue
+        yield from patch.put(new, path, key, before[key]) if key in before else patch.drop(new, path, key)
+
+
+def _stable(metadata: Object) -> Object:
+    """Without what every request has anew; the managers in an order of their own."""
+    managers = [_timeless(entry) for entry in metadata.get(_MANAGERS) or ()]
+    kept = {key: value for key, value in metadata.items() if key not in _VERSIONED}
+    return {**kept, _MANAGERS: sorted(managers, key=repr)}
+
+
+def _timeless(entry: Object) -> Object:
+    return {key: value for key, value in entry.items() if key != "time"}
 
 
 def _changes(job: Object, task: Task, kept: Task) -> Iterable[Finding]:

@@ -208,3 +208,43 @@ def test_what_go_writes_its_own_way_is_the_same(fields: Object, now: Any) -> Non
     live = stored(file)
     live["spec"]["tasks"][0] |= now
     assert restored(applied(file, live), live)["spec"] == live["spec"]
+
+
+def managed(live: Object, *times: str) -> Object:
+    managers = [{"manager": f"m{index}", "time": time} for index, time in enumerate(times)]
+    return {**live, "metadata": {**live["metadata"], "managedFields": managers}}
+
+
+def test_a_request_that_changes_nothing_leaves_no_time_behind() -> None:
+    """Otherwise the object is written, and its resourceVersion changes (seen on a real apiserver)."""
+    live = managed(stored(asking()), "1", "2")
+    for times in (("3", "2"), ("1", "2")):
+        assert restored(managed(applied(asking(), live), *times), live) == live
+    written = managed(applied(asking(), live), "3", "2")
+    written["metadata"]["annotations"] = {}
+    assert restored(written, live) == live
+    turned = managed(applied(asking(), live), "1", "3")
+    turned["metadata"]["managedFields"].reverse()
+    assert restored(turned, live) == live
+
+
+@pytest.mark.parametrize("change", [{"annotations": {"a": "b"}}, {"finalizers": ["x"]}])
+def test_the_time_of_a_request_that_changes_something_stays(change: Object) -> None:
+    live = managed(stored(asking()), "1")
+    request = managed(applied(asking(), live), "2")
+    request["metadata"] |= change
+    assert restored(request, live)["metadata"] == request["metadata"]
+
+
+def test_a_new_manager_stays() -> None:
+    live = managed(stored(asking()), "1")
+    request = managed(applied(asking(), live), "1", "2")
+    assert restored(request, live)["metadata"] == request["metadata"]
+
+
+def test_the_time_of_a_scaling_stays() -> None:
+    live = managed(stored(asking()), "1")
+    file = asking()
+    file["spec"]["tasks"][1]["replicas"] = 5
+    request = managed(applied(file, live), "2")
+    assert restored(request, live)["metadata"] == request["metadata"]
