@@ -19,7 +19,7 @@ from certs.authority import split_bundle
 from webhook.errors import CertificateError, ClusterError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from certs.store import Files
 
@@ -30,7 +30,7 @@ FIELD_MANAGER = "volray"
 _CONFLICT, _NOT_FOUND = 409, 404
 _ERRORS_FROM = 400
 _TRIES = 20  # a lost race means that another replica won it, and then there is mostly nothing left to change
-_CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+_CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/{kind}webhookconfigurations"
 _STRATEGIC_MERGE = "application/strategic-merge-patch+json"
 _CERT_MANAGER = ("inject-ca-from", "inject-ca-from-secret", "inject-apiserver-ca")
 
@@ -189,8 +189,31 @@ class SecretStore:
         return True
 
 
-def publish_bundle(api: Api, configuration_name: str, bundle: bytes) -> bool:
-    """Put a bundle into every `caBundle` of a MutatingWebhookConfiguration where another one is.
+def publish_bundles(api: Api, configurations: Mapping[str, str], bundle: bytes) -> bool:
+    """Put a bundle into each of some configurations, `mutating` or `validating`, by kind and name.
+
+    One that cannot be written does not keep the others from it: their webhooks would fail for nothing.
+
+    Returns:
+        Whether the bundle is what the apiserver has now, in all of them.
+
+    Raises:
+        CertificateError: The bundle is empty.
+        ClusterError: The apiserver refused one, or did not answer; the first of such errors.
+    """
+    published, errors = [], []
+    for kind, name in configurations.items():
+        try:
+            published.append(publish_bundle(api, name, bundle, kind))
+        except ClusterError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return all(published)
+
+
+def publish_bundle(api: Api, configuration_name: str, bundle: bytes, kind: str = "mutating") -> bool:
+    """Put a bundle into every `caBundle` of a webhook configuration where another one is.
 
     A configuration into which cert-manager injects is left alone: the two would overwrite each other.
 
@@ -198,6 +221,7 @@ def publish_bundle(api: Api, configuration_name: str, bundle: bytes) -> bool:
         api: Where the configuration is.
         configuration_name: Its name.
         bundle: PEM.
+        kind: `mutating` or `validating`.
 
     Returns:
         Whether the bundle is what the apiserver has now, in all webhooks of the configuration.
@@ -208,7 +232,7 @@ def publish_bundle(api: Api, configuration_name: str, bundle: bytes) -> bool:
     """
     if not split_bundle(bundle):
         raise CertificateError("An empty CA bundle is not published.")
-    path, wanted = f"{_CONFIGURATIONS}/{configuration_name}", _encoded(bundle)
+    path, wanted = f"{_CONFIGURATIONS.format(kind=kind)}/{configuration_name}", _encoded(bundle)
     configuration = api.get(path)
     differing = _differing(configuration, wanted)
     if differing and not _is_injected(configuration):

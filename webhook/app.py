@@ -1,11 +1,12 @@
 """The HTTPS application: routes to the core.
 
-`/mutate` is an ASGI endpoint inside FastAPI: between a body and its answer stand no pydantic model, no dependency
+Each is an ASGI endpoint inside FastAPI: between a body and its answer stand no pydantic model, no dependency
 injection and no thread pool, which cost half of what a bare application reaches.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final
 
@@ -15,45 +16,59 @@ from starlette.routing import Route
 
 from webhook import log
 from webhook.errors import ReviewError
+from webhook.job_reviews import mutate_job, validate_job
 from webhook.mutate import mutate
 from webhook.reasons import Code, finding
 from webhook.review import BODY_LIMIT, CONTENT_TYPE, decode, encode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Receive, Scope, Send
 
     from webhook.health import Health
     from webhook.metrics import Metrics
+    from webhook.review import Review, Verdict
+
+_VERDICTS: Final = {"/mutate": mutate, "/mutate-jobs": mutate_job, "/validate-jobs": validate_job}
 
 _JSON: Final = (b"content-type", b"application/json")
 _CLOSE: Final = (b"connection", b"close")
 
 
-class Mutate:
-    """POST /mutate: an AdmissionReview of a pod in, one with a patch out."""
+class Endpoint:
+    """POST an AdmissionReview, get one back.
 
-    def __init__(self, metrics: Metrics, health: Health, *, ipv6: bool) -> None:
-        self.metrics, self.health, self.ipv6 = metrics, health, ipv6
+    Args:
+        path: Where it is, which is also its label in the metrics.
+        decide: The verdict on a review; it never raises.
+        metrics: Of the process.
+        health: Says whether connections are to be closed.
+    """
+
+    def __init__(self, path: str, decide: Callable[[Review], Verdict], metrics: Metrics, health: Health) -> None:
+        self.path, self.decide, self.metrics, self.health = path, decide, metrics, health
+        self.latency, self.in_flight = metrics.latency.labels(path), metrics.in_flight.labels(path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
-        with self.metrics.in_flight.track_inprogress():
+        with self.in_flight.track_inprogress():
             try:
                 _check_content_type(scope)
                 status, answer = 200, self._answer(await _body(receive))
             except ReviewError as error:
                 status, answer = error.status, _problem(error)
                 log.event("no-review", status=status, reason=error.finding.code, message=error.finding.text)
-        self.metrics.requests.labels("/mutate", str(status)).inc()
+        self.metrics.requests.labels(self.path, str(status)).inc()
         await _respond(send, status, answer, close=self.health.draining)
 
     def _answer(self, body: bytes) -> bytes:
         start = perf_counter_ns()
         asked = decode(body)
-        verdict = mutate(asked, ipv6=self.ipv6)
+        verdict = self.decide(asked)
         answer = encode(asked.uid, verdict)
         nanoseconds = perf_counter_ns() - start
-        self.metrics.latency.observe(nanoseconds / 1e9)
+        self.latency.observe(nanoseconds / 1e9)
         self.metrics.review(verdict)
         log.review(asked, verdict, nanoseconds // 1000)
         return answer
@@ -92,5 +107,7 @@ async def _respond(send: Send, status: int, body: bytes, *, close: bool) -> None
 def create_app(metrics: Metrics, health: Health, *, ipv6: bool = False) -> FastAPI:
     """The application that an apiserver calls."""
     app = FastAPI(title="volray", openapi_url=None)
-    app.router.routes.append(Route("/mutate", Mutate(metrics, health, ipv6=ipv6), methods=["POST"]))
+    for path, decide in _VERDICTS.items():
+        endpoint = Endpoint(path, partial(decide, ipv6=ipv6), metrics, health)
+        app.router.routes.append(Route(path, endpoint, methods=["POST"]))
     return app

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
+from webhook.adopted import adopted
 from webhook.errors import VolrayError
 from webhook.manifest import inject_stream
 from webhook.version import __version__
@@ -35,6 +36,9 @@ def main() -> None:
     """Ray clusters out of Volcano Jobs."""
 
 
+main.add_command(adopted)
+
+
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=_PORT, default=8443, show_default=True, help="Port for the apiserver, HTTPS.")
@@ -49,6 +53,9 @@ def main() -> None:
 )
 @click.option("--ca-secret", help="In a cluster: Secret that keeps the CA for every replica.")
 @click.option("--webhook-configuration", help="In a cluster: MutatingWebhookConfiguration that gets the CA bundle.")
+@click.option(
+    "--validating-configuration", help="In a cluster: ValidatingWebhookConfiguration that gets the CA bundle, too."
+)
 @click.option(
     "--namespace",
     envvar="POD_NAMESPACE",
@@ -68,6 +75,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
     cert_dir: Path,
     ca_secret: str | None,
     webhook_configuration: str | None,
+    validating_configuration: str | None,
     namespace: str,
     service: str,
     drain_seconds: float,
@@ -78,8 +86,9 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
 
     hosts = [f"{service}.{namespace}.svc", f"{service}.{namespace}", *({host} - _ANY_HOST)]
     serving = Serving(host, port, side_port, cert_dir, drain_seconds, ipv6=_is_ipv6_cluster())
+    configurations = {"mutating": webhook_configuration, "validating": validating_configuration}
     try:
-        renewal = _renewal(cert_dir, hosts, ca_secret, namespace, webhook_configuration)
+        renewal = _renewal(cert_dir, hosts, ca_secret, namespace, configurations)
         run(serving, renewal, partial(_say_curl, serving.host, port, cert_dir, sample))
     except VolrayError as error:
         raise click.ClickException(str(error)) from error
@@ -91,7 +100,7 @@ def _is_ipv6_cluster() -> bool:
 
 
 def _renewal(
-    cert_dir: Path, hosts: list[str], ca_secret: str | None, namespace: str, webhook_configuration: str | None
+    cert_dir: Path, hosts: list[str], ca_secret: str | None, namespace: str, configurations: dict[str, str | None]
 ) -> Renewal:
     from certs.renewal import Renewal, is_provided  # noqa: PLC0415
     from certs.store import DirectoryStore  # noqa: PLC0415
@@ -99,10 +108,11 @@ def _renewal(
     directory = DirectoryStore(cert_dir)
     if ca_secret is None:
         return Renewal(directory, directory, hosts, provided=is_provided(directory.read()))
-    from certs.cluster import Cluster, SecretStore, publish_bundle  # noqa: PLC0415 - half a second of imports
+    from certs.cluster import Cluster, SecretStore, publish_bundles  # noqa: PLC0415 - half a second of imports
 
     cluster = Cluster.from_environment()
-    publish = partial(publish_bundle, cluster, webhook_configuration) if webhook_configuration else None
+    named = {kind: name for kind, name in configurations.items() if name}
+    publish = partial(publish_bundles, cluster, named) if named else None
     return Renewal(SecretStore(cluster, namespace, ca_secret), directory, hosts, publish=publish)
 
 

@@ -11,7 +11,7 @@ from webhook.service import service_host
 from webhook.settings import DEFAULT_AGENT_PORT, RECONNECT, RECONNECT_STORED, flag_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from webhook.names import Object
     from webhook.roles import Role
@@ -86,8 +86,12 @@ def _reconnect(settings: Settings, theirs: dict[str, Object]) -> int:
     """
     if settings.reconnect_seconds is not None:
         return settings.reconnect_seconds
-    stored = "RAY_REDIS_ADDRESS" in theirs or theirs.get("RAY_gcs_storage", {}).get("value") == "rocksdb"
-    return RECONNECT_STORED if stored else RECONNECT
+    return RECONNECT_STORED if keeps_state(theirs) else RECONNECT
+
+
+def keeps_state(variables: Mapping[str, Object]) -> bool:
+    """Whether a head with these variables comes back with its state after a restart."""
+    return "RAY_REDIS_ADDRESS" in variables or variables.get("RAY_gcs_storage", {}).get("value") == "rocksdb"
 
 
 def lost_names(container: Object) -> Iterable[Finding]:

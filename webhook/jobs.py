@@ -46,6 +46,16 @@ class Task:
     role: Role | None
 
     @property
+    def labels(self) -> dict[str, str]:
+        """The template's."""
+        return _labels(self.body)
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """The template's."""
+        return _notes(self.body)
+
+    @property
     def where(self) -> str:
         """For messages."""
         return f"task {self.name}"

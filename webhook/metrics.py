@@ -24,10 +24,10 @@ class Metrics:
             ["webhook"],
             buckets=_BUCKETS,
             registry=self.registry,
-        ).labels(webhook="/mutate")
+        )
         self.in_flight = Gauge(
             "volray_webhook_requests_in_flight", "Requests being answered.", ["webhook"], registry=self.registry
-        ).labels(webhook="/mutate")
+        )
         self.requests = Counter(
             "volray_webhook_requests_total", "Requests by HTTP status.", ["webhook", "code"], registry=self.registry
         )

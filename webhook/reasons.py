@@ -31,6 +31,18 @@ class Code(StrEnum):
     NOT_A_RAY_JOB = "not-a-ray-job"
     NOT_ADOPTED = "not-adopted"
 
+    ADOPTED = "adopted"
+    SETTLED = "settled"
+    RESTORED = "restored"
+    JOB_READY = "job-ready"
+    JOB_JUDGED = "job-judged"
+    JOB_KEPT = "job-kept"
+    IN_TREE = "in-tree"
+    NOT_A_JOB = "not-a-job"
+    OTHER_OPERATION = "other-operation"
+    BEING_DELETED = "being-deleted"
+    UNCHANGED = "unchanged"
+
     MALFORMED = "malformed"
     UNREADABLE = "unreadable-annotation"
     UNKNOWN_FLAG = "unknown-flag"
@@ -58,12 +70,21 @@ class Code(StrEnum):
     HEAD_WAITS_FOR_WORKER = "head-waits-for-worker"
     FLAGS_DISAGREE = "flags-disagree"
     LABELLED_NOT_ADOPTED = "labelled-not-adopted"
+    SETTINGS_CHANGED = "settings-changed"
+    RAY_LEFT_OUT = "ray-left-out"
 
     ONLY_CONTAINER = "only-container"
     LABELLED_OTHER_TASK = "labelled-other-task"
     NO_CPU = "no-cpu"
     HOST_NETWORK_DNS = "host-network-dns"
     ENV_NAME_LOST = "env-name-lost"
+    NEVER_ENDS = "never-ends"
+    RUNS_AGAIN = "runs-again"
+    FAILS_FOR_EVER = "fails-for-ever"
+    FAILURE_UNSEEN = "failure-unseen"
+    ONLY_OWN_PODS = "only-own-pods"
+    UNLABELLED_NODE = "unlabelled-node"
+    WRONG_TEMPLATE = "wrong-template"
 
     CONTENT_TYPE = "content-type"
     TOO_LARGE = "too-large"
@@ -96,6 +117,17 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         Code.NO_RAY_CONTAINER: Reason("Task {task} has no container named {wanted}."),
         Code.NOT_A_RAY_JOB: Reason("The Job has neither plugins.ray, nor an opt-in label, nor a head task."),
         Code.NOT_ADOPTED: Reason("The Job says ray.volcano.sh/adopt: false: it is the in-tree plugin's."),
+        Code.ADOPTED: Reason("The Job is volray's now: plugins.ray went, label and flags stand in its templates."),
+        Code.SETTLED: Reason("What the templates left open was written into them."),
+        Code.RESTORED: Reason("What the update left out was put back from the Job as it was."),
+        Code.JOB_READY: Reason("The templates say all that volray needs."),
+        Code.JOB_JUDGED: Reason("The Job makes a Ray cluster."),
+        Code.JOB_KEPT: Reason("The update leaves out nothing that stood in the Job."),
+        Code.IN_TREE: Reason("The Job was made with plugins.ray: it stays the in-tree plugin's."),
+        Code.NOT_A_JOB: Reason("The object is a {kind} of {group}, not a Job of Volcano.", "Point the rule at those."),
+        Code.OTHER_OPERATION: Reason("Nothing is to be done about {operation} of {resource}."),
+        Code.BEING_DELETED: Reason("The Job is being deleted."),
+        Code.UNCHANGED: Reason("The spec does not change."),
         Code.MALFORMED: Reason("{field} is {found}, not {wanted}.", "Write what the Kubernetes API asks for."),
         Code.UNREADABLE: Reason(
             "{field} cannot be split into words: {found!r} ({why}).",
@@ -171,6 +203,14 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
             "The Job says ray.volcano.sh/adopt: false, but task {task} carries the label ray.volcano.sh/cluster.",
             "Drop the one or the other.",
         ),
+        Code.SETTINGS_CHANGED: Reason(
+            "Task {task}: {what} was {then} and would be {now}, but the settings of a Ray Job are fixed.",
+            "Delete the Job and apply it again, or take the change back.",
+        ),
+        Code.RAY_LEFT_OUT: Reason(
+            "Task {task} runs Ray, but the update has neither plugins.ray nor its label ray.volcano.sh/cluster.",
+            "Delete the Job and apply it again, or take the change back.",
+        ),
         Code.ONLY_CONTAINER: Reason(
             "Ray starts in {container}, the only container; none is named {wanted}.",
             "Rename it or say {flag}={container} in ray.volcano.sh/args.",
@@ -191,6 +231,31 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
             "Variable {env} may be missing in the processes: not every /bin/sh hands on such a name.",
             "Name it with letters, digits and underscores, no digit first.",
         ),
+        Code.NEVER_ENDS: Reason(
+            "Task {head} has a command, but its end does not end the Job: the workers go on for ever.",
+            "Write in task {head}: {yaml}.",
+        ),
+        Code.RUNS_AGAIN: Reason(
+            "Task {head} has a command and restartPolicy Always: it is run again for ever, even after success.",
+            "Write in the template of task {head}: {yaml}.",
+        ),
+        Code.FAILS_FOR_EVER: Reason(
+            "Task {head} has a command and restartPolicy OnFailure: while it fails it is run again for ever.",
+            "Write restartPolicy: Never and in task {head}: {yaml}.",
+        ),
+        Code.FAILURE_UNSEEN: Reason(
+            "Task {head} has a command and restartPolicy Never, but its failure does not end the Job.",
+            "Write in task {head}: {yaml}.",
+        ),
+        Code.ONLY_OWN_PODS: Reason(
+            "The svc plugin makes a NetworkPolicy that lets only the Job's own pods in: no dashboard, no Ray client.",
+            "Drop svc, which Ray does not need, or write: {yaml}.",
+        ),
+        Code.UNLABELLED_NODE: Reason(
+            "Task {task} is a Ray {role} by its name, but its pods will have no Ray: its template has no label.",
+            "Write in its template: {yaml}.",
+        ),
+        Code.WRONG_TEMPLATE: Reason("The Jobs made from this will be refused."),
         Code.CONTENT_TYPE: Reason("The content type is {found!r}.", "Send application/json."),
         Code.TOO_LARGE: Reason("The body is larger than {limit} bytes.", "An AdmissionReview is smaller."),
         Code.NOT_JSON: Reason("The body is not JSON: {why}."),

@@ -43,6 +43,13 @@ class Review:
     name: str
     """The object's; its generateName where the apiserver has not made a name yet."""
     object: Object
+    old_object: Object = field(default_factory=dict)
+    """Before an UPDATE or a DELETE; empty at a CREATE."""
+    group: str = ""
+    """The API group of the kind; empty for the core's."""
+    resource: str = ""
+    sub_resource: str = ""
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,16 +85,27 @@ def decode(body: bytes) -> Review:
 
 def _request(request: Object) -> Review:
     uid = _expect(request.get("uid"), "request.uid", str, "a text")
-    kind = _expect(request.get("kind"), "request.kind", dict, "an object").get("kind")
+    kind = _expect(request.get("kind"), "request.kind", dict, "an object")
+    resource = _expect(request.get("resource") or {}, "request.resource", dict, "an object")
     subject = _expect(request.get("object") or {}, "request.object", dict, "an object")
     return Review(
         uid=uid,
-        kind=_expect(kind, "request.kind.kind", str, "a text"),
-        operation=_expect(request.get("operation", ""), "request.operation", str, "a text"),
-        namespace=_expect(request.get("namespace", ""), "request.namespace", str, "a text"),
+        kind=_expect(kind.get("kind"), "request.kind.kind", str, "a text"),
+        operation=_text(request, "operation"),
+        namespace=_text(request, "namespace"),
         name=_name(request, subject),
         object=subject,
+        old_object=_expect(request.get("oldObject") or {}, "request.oldObject", dict, "an object"),
+        group=str(kind.get("group") or ""),
+        resource=str(resource.get("resource") or ""),
+        sub_resource=_text(request, "subResource"),
+        dry_run=bool(request.get("dryRun")),
     )
+
+
+def _text(request: Object, key: str) -> str:
+    text: str = _expect(request.get(key, ""), f"request.{key}", str, "a text")
+    return text
 
 
 def _name(request: Object, subject: Object) -> str:

@@ -11,7 +11,7 @@ import pytest
 from kubernetes.client import ApiClient, Configuration
 
 from certs.authority import new_authority, split_bundle
-from certs.cluster import ApiError, Cluster, SecretStore, publish_bundle
+from certs.cluster import ApiError, Cluster, SecretStore, publish_bundle, publish_bundles
 from certs.renewal import Renewal
 from tests.certs.apiserver import CA_PATH, CONFIGURATION_PATH, Apiserver, over_http
 from tests.certs.trusting import DAY, HOST, NOW, MemoryStore, trusts
@@ -152,6 +152,28 @@ class TestPublishBundle:
         with pytest.raises(CertificateError, match="empty CA bundle"):
             publish_bundle(api, NAME, bundle)
         assert api.requests == []
+
+
+VALIDATING_PATH = CONFIGURATION_PATH.replace("mutating", "validating")
+BOTH = {"mutating": NAME, "validating": NAME}
+
+
+class TestPublishBundles:
+    def test_each_gets_the_bundle(self) -> None:
+        api = Apiserver({path: {"webhooks": [_webhook("a", "")]} for path in (CONFIGURATION_PATH, VALIDATING_PATH)})
+        assert publish_bundles(api, BOTH, BUNDLE)
+        assert [path.partition("?")[0] for _, path in api.writes()] == [CONFIGURATION_PATH, VALIDATING_PATH]
+        assert api.objects[VALIDATING_PATH]["webhooks"][0]["clientConfig"]["caBundle"] == ENCODED
+
+    def test_one_that_nobody_sees_is_enough_for_not_published(self) -> None:
+        api = Apiserver({CONFIGURATION_PATH: {"webhooks": [_webhook("a", "")]}, VALIDATING_PATH: {"webhooks": []}})
+        assert not publish_bundles(api, BOTH, BUNDLE)
+
+    def test_one_that_is_missing_does_not_keep_the_other_from_it(self) -> None:
+        api = Apiserver({VALIDATING_PATH: {"webhooks": [_webhook("a", "")]}})
+        with pytest.raises(ApiError, match="not found"):
+            publish_bundles(api, BOTH, BUNDLE)
+        assert api.objects[VALIDATING_PATH]["webhooks"][0]["clientConfig"]["caBundle"] == ENCODED
 
 
 class TestCluster:

@@ -104,8 +104,19 @@ def configuration(objects: dict[str, Manifest]) -> Manifest:
     return only
 
 
-@pytest.fixture(scope="session")
-def webhook(configuration: Manifest) -> Manifest:
-    (only,) = configuration["webhooks"]
+def named(configuration: Manifest, name: str) -> Manifest:
+    """A webhook of a configuration."""
+    (only,) = (each for each in configuration["webhooks"] if each["name"] == name)
     found: Manifest = only
     return found
+
+
+@pytest.fixture(scope="session")
+def webhook(configuration: Manifest) -> Manifest:
+    """The one for pods."""
+    return named(configuration, "pods.ray.volcano.sh")
+
+
+@pytest.fixture(scope="session")
+def validating(objects: dict[str, Manifest]) -> Manifest:
+    return objects["ValidatingWebhookConfiguration/batch.ray.volcano.sh"]

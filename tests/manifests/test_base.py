@@ -10,7 +10,8 @@ from kubernetes import client
 
 from tests.manifests import Manifest
 
-CLUSTER_SCOPED = {"Namespace", "ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration"}
+REGISTRATIONS = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"]
+CLUSTER_SCOPED = {"Namespace", "ClusterRole", "ClusterRoleBinding", *REGISTRATIONS}
 
 
 def test_the_base_is_these_objects_and_no_others(objects: dict[str, Manifest]) -> None:
@@ -28,6 +29,7 @@ def test_the_base_is_these_objects_and_no_others(objects: dict[str, Manifest]) -
         "PodDisruptionBudget/volray-webhook",
         "NetworkPolicy/volray-webhook",
         "MutatingWebhookConfiguration/batch.ray.volcano.sh",
+        "ValidatingWebhookConfiguration/batch.ray.volcano.sh",
     }
 
 
@@ -51,7 +53,7 @@ def test_the_namespace_is_applied_first_and_the_registration_last(objects: dict[
     kinds = [each["kind"] for each in objects.values()]
 
     assert kinds[0] == "Namespace"
-    assert kinds[-1] == "MutatingWebhookConfiguration"
+    assert kinds[-2:] == REGISTRATIONS
 
 
 def test_every_field_is_one_that_the_api_knows(objects: dict[str, Manifest]) -> None:
@@ -110,5 +112,5 @@ def test_an_overlay_moves_it_all_to_another_image_and_namespace(
     assert rendered["Service"]["metadata"]["namespace"] == "elsewhere"
     assert rendered["RoleBinding"]["subjects"][0]["namespace"] == "elsewhere"
     assert rendered["ClusterRoleBinding"]["subjects"][0]["namespace"] == "elsewhere"
-    (webhook,) = rendered["MutatingWebhookConfiguration"]["webhooks"]
-    assert webhook["clientConfig"]["service"]["namespace"] == "elsewhere"
+    webhooks = [webhook for kind in REGISTRATIONS for webhook in rendered[kind]["webhooks"]]
+    assert {webhook["clientConfig"]["service"]["namespace"] for webhook in webhooks} == {"elsewhere"}

@@ -184,5 +184,6 @@ def test_the_command_line_takes_the_arguments_and_understands_what_the_manifest_
     assert str(parsed["--cert-dir"]) == container["volumeMounts"][0]["mountPath"]
     assert f"Secret/{parsed['--ca-secret']}" in objects
     assert f"MutatingWebhookConfiguration/{parsed['--webhook-configuration']}" in objects
+    assert f"ValidatingWebhookConfiguration/{parsed['--validating-configuration']}" in objects
     assert float(parsed["--drain-seconds"]) == float(options["--drain-seconds"])
     assert parsed["--host"] == options["--host"] == "0.0.0.0"  # noqa: S104

@@ -1,4 +1,4 @@
-"""What volray may do on a cluster: these four verbs on these two objects."""
+"""What volray may do on a cluster: these six verbs on these three objects."""
 
 import pytest
 
@@ -12,8 +12,9 @@ EXPECTED: dict[str, set[Grant]] = {
         ("", "secrets", "volray-ca", "update"),
     },
     "ClusterRole": {
-        ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "batch.ray.volcano.sh", "get"),
-        ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "batch.ray.volcano.sh", "patch"),
+        ("admissionregistration.k8s.io", resource, "batch.ray.volcano.sh", verb)
+        for resource in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
+        for verb in ("get", "patch")
     },
 }
 
@@ -46,7 +47,9 @@ def test_the_names_are_those_of_shipped_objects(objects: dict[str, Manifest], op
     assert secret == options["--ca-secret"]
     assert f"Secret/{secret}" in objects
     assert configuration == options["--webhook-configuration"]
+    assert configuration == options["--validating-configuration"]
     assert f"MutatingWebhookConfiguration/{configuration}" in objects
+    assert f"ValidatingWebhookConfiguration/{configuration}" in objects
 
 
 @pytest.mark.parametrize("kind", sorted(EXPECTED))

@@ -1,0 +1,184 @@
+"""CREATE: what becomes of a new Job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.jobs.jobs import ARGS, OPT_IN, adopted, asking, flags, job, labelled, task, templates
+from webhook.adopt import adopt
+from webhook.errors import RefusedError
+from webhook.reasons import Code
+
+if TYPE_CHECKING:
+    from webhook.names import Object
+
+REDIS = {"env": [{"name": "RAY_REDIS_ADDRESS", "value": "redis:6379"}]}
+ROCKSDB = {"env": [{"name": "RAY_gcs_storage", "value": "rocksdb"}]}
+
+
+def test_the_entry_goes_and_label_and_nothing_else_comes() -> None:
+    found = adopted(asking())
+    assert "plugins" not in found["spec"]
+    assert templates(found) == [{"labels": OPT_IN}, {"labels": OPT_IN}]
+    assert adopt(asking()).reason.code is Code.ADOPTED
+
+
+@pytest.mark.parametrize("words", [[], None])
+def test_an_entry_without_words_is_one(words: Any) -> None:
+    whole = job(task(), plugins={"ray": words})
+    assert templates(adopted(whole)) == [{"labels": OPT_IN}]
+
+
+def test_other_plugins_stay_and_none_is_added() -> None:
+    whole = job(task(), plugins={"ray": [], "svc": ["--publish-not-ready-addresses=true"], "env": []})
+    assert adopted(whole)["spec"]["plugins"] == {"svc": ["--publish-not-ready-addresses=true"], "env": []}
+
+
+def test_the_flags_are_the_users_words_and_no_more() -> None:
+    found = adopted(asking("--port=6380", "--worker", "worker"))
+    assert flags(found) == ["--port=6380 --worker worker"] * 2
+
+
+def test_a_word_with_blanks_stays_one_word() -> None:
+    assert flags(adopted(asking("--head=my head", tasks=[task("worker")]))) == ["'--head=my head'"]
+
+
+def test_the_templates_own_flags_come_after_the_plugins() -> None:
+    tasks = [task(flags="--waitNodes=3", notes={"mine": "1"}), task("worker")]
+    found = adopted(asking("--port=6380", tasks=tasks))
+    assert flags(found) == ["--port=6380 --waitNodes=3", "--port=6380"]
+    assert templates(found)[0]["annotations"]["mine"] == "1"
+
+
+def test_the_same_flags_twice_are_written_once() -> None:
+    assert flags(adopted(asking("--port=6380", tasks=[task(flags="--port=6380")]))) == ["--port=6380"]
+
+
+def test_a_task_that_is_no_node_stays_as_it_is() -> None:
+    other = task("logger", labels={"a": "b"})
+    found = adopted(asking("--port=6380", tasks=[task(), other]))
+    assert found["spec"]["tasks"][1] == other
+
+
+def test_what_stands_on_the_template_stays() -> None:
+    metadata = {"labels": {"team": "a"}, "annotations": {"note": "b"}, "name": "x"}
+    whole = asking("--port=7000", tasks=[{**task(), "template": {**task()["template"], "metadata": metadata}}])
+    assert templates(adopted(whole)) == [
+        {"labels": {"team": "a", **OPT_IN}, "annotations": {"note": "b", ARGS: "--port=7000"}, "name": "x"}
+    ]
+
+
+@pytest.mark.parametrize("metadata", [{}, None, {"labels": None, "annotations": None}, {"creationTimestamp": None}])
+def test_metadata_that_is_hardly_there(metadata: Any) -> None:
+    whole = asking("--port=7000", tasks=[{**task(), "template": {**task()["template"], "metadata": metadata}}])
+    (found,) = templates(adopted(whole))
+    assert (found["labels"], found["annotations"]) == (OPT_IN, {ARGS: "--port=7000"})
+
+
+def test_the_only_container_is_settled_in_its_own_template() -> None:
+    tasks = [task(container={"name": "ray"}), task("worker"), task("gpu", container={"name": "main"})]
+    whole = asking("--worker=worker", "--worker=gpu", tasks=tasks)
+    words = "--worker=worker --worker=gpu"
+    assert flags(adopted(whole)) == [f"{words} --headContainer=ray", words, f"{words} --workerContainer=main"]
+    assert [(place, warning.code) for place, warning in adopt(whole).warnings] == [
+        ("head", Code.ONLY_CONTAINER),
+        ("gpu", Code.ONLY_CONTAINER),
+    ]
+
+
+def test_a_sidecar_does_not_count_as_a_container() -> None:
+    whole = asking(tasks=[task(container={"name": "ray"}, others=[{"name": "istio-proxy"}])])
+    assert flags(adopted(whole)) == ["--headContainer=ray"]
+
+
+def test_among_several_containers_nothing_is_settled() -> None:
+    whole = asking(tasks=[task(container={"name": "a"}, others=[{"name": "b"}])])
+    assert flags(adopted(whole)) == [None]
+
+
+def test_a_labelled_job_that_says_all_is_not_patched() -> None:
+    assert adopt(labelled()).operations == ()
+    assert adopt(labelled()).reason.code is Code.JOB_READY
+
+
+def test_a_labelled_jobs_only_container_is_settled() -> None:
+    whole = labelled(task(container={"name": "ray"}, flags="--port=7000"), task("worker", flags="--port=7000"))
+    assert flags(adopted(whole)) == ["--port=7000 --headContainer=ray", "--port=7000"]
+    assert adopt(whole).reason.code is Code.SETTLED
+
+
+def test_in_a_labelled_job_the_label_is_the_users() -> None:
+    whole = job(task(labels=OPT_IN, container={"name": "ray"}), task("worker", container={"name": "x"}))
+    assert flags(adopted(whole)) == ["--headContainer=ray", None]
+
+
+@pytest.mark.parametrize("container", [REDIS, ROCKSDB])
+def test_a_head_that_keeps_its_state_is_waited_for_by_all(container: Object) -> None:
+    for whole in (
+        asking(tasks=[task(container=container), task("worker")]),
+        labelled(task(container=container), task("worker")),
+    ):
+        assert flags(adopted(whole)) == ["--reconnectSeconds=600"] * 2
+
+
+def test_who_says_how_long_is_heard() -> None:
+    whole = asking(tasks=[task(container=REDIS), task("worker", flags="--reconnectSeconds=30")])
+    assert flags(adopted(whole)) == [None, "--reconnectSeconds=30"]
+
+
+def test_a_workers_store_is_nobodys_business() -> None:
+    assert flags(adopted(asking(tasks=[task(), task("worker", container=REDIS)]))) == [None, None]
+
+
+def test_a_declined_job_stays_as_it_is() -> None:
+    for whole in (asking(), labelled()):
+        whole["metadata"]["annotations"] = {"ray.volcano.sh/adopt": "false"}
+        assert adopt(whole).operations == ()
+        assert adopt(whole).reason.code is Code.NOT_ADOPTED
+
+
+@pytest.mark.parametrize("plugins", [None, {}, {"svc": []}, {"tensorflow": ["--ps=ps"]}])
+def test_another_job_stays_as_it_is(plugins: Object | None) -> None:
+    found = adopt(job(task(), plugins=plugins))
+    assert (found.operations, found.reason.code) == ((), Code.NOT_A_RAY_JOB)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tasks": [{"name": "head"}]},
+        {"tasks": [{"name": "head", "template": {}}]},
+        {"tasks": "head"},
+        {"tasks": None, "plugins": None},
+        {"plugins": []},
+        {"plugins": {"ray": "--port=1"}},
+    ],
+)
+def test_what_has_not_the_shape_of_a_job_is_the_apiservers(change: Object) -> None:
+    whole = asking()
+    whole["spec"] |= change
+    assert adopt(whole).operations == ()
+
+
+def test_a_job_without_any_node_is_refused_at_once_with_every_mistake() -> None:
+    whole = asking("--prot=1", "--worker=w", tasks=[task("master"), task("slave")])
+    del whole["metadata"]["name"]
+    with pytest.raises(RefusedError) as refused:
+        adopt(whole)
+    assert [mistake.code for mistake in refused.value.mistakes] == [
+        Code.NO_HEAD,
+        Code.NO_SUCH_WORKER,
+        Code.UNKNOWN_FLAG,
+    ]
+
+
+def test_flags_that_cannot_be_split_stay_to_be_refused_with_the_rest() -> None:
+    found = adopted(asking("--port=7000", tasks=[task(flags="--head='", container={"name": "ray"})]))
+    assert flags(found) == ["--port=7000 --head='"]
+
+
+def test_adopting_twice_changes_nothing() -> None:
+    once = adopted(asking("--port=7000", tasks=[task(container={"name": "ray", **REDIS}), task("worker")]))
+    assert adopt(once).operations == ()

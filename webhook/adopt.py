@@ -1,0 +1,168 @@
+"""A Job at its creation → the JSON Patch that makes it volray's: no `plugins.ray`, label and flags in the templates."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from webhook import patch, shape
+from webhook.environment import keeps_state
+from webhook.errors import RefusedError
+from webhook.jobs import PLUGIN, Task, mistakes, tasks_of
+from webhook.names import ADOPT, ARGS, OPT_IN
+from webhook.reasons import Code, Finding, finding
+from webhook.roles import Chosen, choose_container, is_opted_in, wanted_container
+from webhook.settings import RECONNECT_STORED, flag_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from webhook.names import Object
+
+OPTED_IN: Final = "true"
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """What became of a Job: the patch (empty for one left alone), why, and what its owner should know."""
+
+    reason: Finding
+    operations: tuple[Object, ...] = ()
+    warnings: tuple[tuple[str, Finding], ...] = ()
+    """Each with the name of its task."""
+
+
+def is_asked(job: Object) -> bool:
+    """Whether the Job has an entry for the ray plugin; an empty list is one, and so is null."""
+    return PLUGIN in (job.get("spec", {}).get("plugins") or {})
+
+
+def is_labelled(job: Object) -> bool:
+    """Whether a template carries the opt-in label."""
+    return any(is_opted_in(task.labels) for task in tasks_of(job))
+
+
+def is_declined(job: Object) -> bool:
+    """Whether the user keeps the Job for the in-tree plugin."""
+    return ((job.get("metadata") or {}).get("annotations") or {}).get(ADOPT) == "false"
+
+
+def adopt(job: Object) -> Adoption:
+    """The patch for a new Job, or why it is left alone. The Job is not changed.
+
+    Stamped are settings alone, and only what somebody said or the template itself decides: never a version or a
+    default, so that another volray stamps alike. A Job of another shape than the API's is the apiserver's to judge.
+
+    Raises:
+        RefusedError: It asks for Ray, and no task of it is head or worker: nothing would show that it ever asked.
+    """
+    if malformed := shape.job_mistakes(job):
+        return Adoption(malformed[0])
+    if is_declined(job):
+        return Adoption(finding(Code.NOT_ADOPTED))
+    asked = is_asked(job)
+    if not asked and not is_labelled(job):
+        return Adoption(finding(Code.NOT_A_RAY_JOB))
+    nodes = {index: task for index, task in enumerate(tasks_of(job)) if task.role and (asked or _is_opted_in(task))}
+    if asked and not nodes:
+        raise RefusedError(_mistakes(job))
+    operations = (*_plugins(job), *_stamps(job, nodes))
+    changed = Code.ADOPTED if asked else Code.SETTLED
+    return Adoption(finding(changed if operations else Code.JOB_READY), operations, tuple(_warnings(nodes)))
+
+
+def _is_opted_in(task: Task) -> bool:
+    return is_opted_in(task.labels)
+
+
+def _mistakes(job: Object) -> list[Finding]:
+    """Those of the whole and of the flags; a name that the apiserver has yet to make is none."""
+    flags = (mistake for task in tasks_of(job) for mistake in task.parsed.mistakes)
+    found = (*mistakes(job), *flags)
+    return [mistake for mistake in dict.fromkeys(found) if mistake.code is not Code.NO_JOB_NAME]
+
+
+def _plugins(job: Object) -> list[Object]:
+    """The entry goes, and with it a map that held nothing else: then the Job reads as if written for volray."""
+    if not is_asked(job):
+        return []
+    spec, path = job["spec"], patch.pointer("spec")
+    if len(spec["plugins"]) == 1:
+        return patch.drop(spec, path, "plugins")
+    return patch.drop(spec["plugins"], path + patch.pointer("plugins"), PLUGIN)
+
+
+def _stamps(job: Object, nodes: dict[int, Task]) -> Iterable[Object]:
+    shared = _reconnect(nodes.values())
+    for index, task in nodes.items():
+        flags = _flags(job, task, [*_container(task), *shared])
+        yield from _template(index, task, flags)
+
+
+def _flags(job: Object, task: Task, settled: list[str]) -> str:
+    """The plugin's flags, the template's own and what volray settled, each once; an unreadable text stays as it is."""
+    own = task.annotations.get(ARGS, "")
+    plugin = shlex.join(job["spec"]["plugins"][PLUGIN] or ()) if is_asked(job) else ""
+    added = [] if task.parsed.mistakes else settled
+    return " ".join(part for part in dict.fromkeys((plugin, own, *added)) if part)
+
+
+def _template(index: int, task: Task, flags: str) -> list[Object]:
+    template = task.body["template"]
+    path = patch.pointer("spec", "tasks", index, "template")
+    label = {} if is_opted_in(task.labels) else {OPT_IN: OPTED_IN}
+    note = {} if flags == task.annotations.get(ARGS, "") else {ARGS: flags}
+    metadata = template.get("metadata")
+    if not metadata:
+        stamps = {key: value for key, value in (("labels", label), ("annotations", note)) if value}
+        return patch.put(template, path, "metadata", stamps) if stamps else []
+    path += patch.pointer("metadata")
+    return [
+        *(patch.merge(metadata, path, "labels", label) if label else ()),
+        *(patch.merge(metadata, path, "annotations", note) if note else ()),
+    ]
+
+
+def chosen_container(task: Task) -> Chosen | None:
+    """Ray's container in a template that has, or will have, the opt-in label."""
+    if task.role is None:
+        return None
+    chosen = choose_container(
+        task.body["template"]["spec"]["containers"], task.name, task.role, task.parsed.settings, opted_in=True
+    )
+    return chosen if isinstance(chosen, Chosen) else None
+
+
+def ray_container(task: Task) -> Object | None:
+    """That container itself."""
+    chosen = chosen_container(task)
+    if chosen is None:
+        return None
+    found: Object = task.body["template"]["spec"]["containers"][chosen.index]
+    return found
+
+
+def _container(task: Task) -> list[str]:
+    """The only container is Ray's whatever its name; said here, as an injector may add another before we see a pod."""
+    chosen = chosen_container(task)
+    if task.role is None or chosen is None or not chosen.warnings:
+        return []
+    _, flag = wanted_container(task.role, task.parsed.settings)
+    return [f"{flag}={task.body['template']['spec']['containers'][chosen.index]['name']}"]
+
+
+def _warnings(nodes: dict[int, Task]) -> Iterable[tuple[str, Finding]]:
+    for task in nodes.values():
+        if (chosen := chosen_container(task)) is not None:
+            yield from ((task.name, warning) for warning in chosen.warnings)
+
+
+def _reconnect(nodes: Iterable[Task]) -> list[str]:
+    """The head's store decides how long each node waits for it, and a worker's pod cannot see the head's variables."""
+    tasks = list(nodes)
+    if any("reconnect_seconds" in task.parsed.given for task in tasks):
+        return []
+    heads = [container for task in tasks if task.role == "head" and (container := ray_container(task))]
+    stored = any(keeps_state({variable["name"]: variable for variable in head.get("env") or ()}) for head in heads)
+    return [f"{flag_of('reconnect_seconds')}={RECONNECT_STORED}"] if stored else []
