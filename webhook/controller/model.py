@@ -5,8 +5,8 @@ What is wrong with a Job is found when it arrives, while it is there in full.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from webhook import jobs, shape
 from webhook.errors import RefusedError
@@ -34,6 +34,8 @@ FINISHED: Final = frozenset({"Completed", "Failed", "Aborted", "Terminated"})
 ENDING: Final = frozenset({"Completing", "Aborting", "Terminating"})
 """Pods are going, and no new one comes. Restarting is none of these: its pods come again."""
 
+JobReader: TypeAlias = "Callable[[Object, RayJob | None], RayJob | None]"
+
 _SUFFIX: Final = service_name("")
 _OTHER_FRAMEWORKS: Final = frozenset({"tensorflow", "pytorch", "mpi"})
 
@@ -58,6 +60,8 @@ class RayJob:
     head: Head | None = None
     """None when a mistake in the Job leaves open which Service it should have."""
     mistakes: tuple[Finding, ...] = ()
+    edition: tuple[object, ...] | None = field(default=None, compare=False)
+    """What `head` and `mistakes` were found in; None when they were not looked for in full."""
 
     @property
     def key(self) -> str:
@@ -85,15 +89,20 @@ def service_key(job_key: str) -> str:
     return service_name(job_key)
 
 
-def job_reader(*, all_jobs: bool) -> Callable[[Object], RayJob | None]:
+def job_reader(*, all_jobs: bool) -> JobReader:
     """What makes a RayJob of a Job, or None of one that is none of ours.
+
+    What it made of the Job before saves it most of the work: Volcano writes a Job's status again and again, and its
+    spec hardly ever.
 
     Args:
         all_jobs: Jobs without the opt-in label count too when they have a head task with a head container, unless
             they are the in-tree plugin's.
     """
 
-    def read(job: Object) -> RayJob | None:
+    def read(job: Object, before: RayJob | None = None) -> RayJob | None:
+        if before is not None and before.edition == _edition(job):
+            return replace(before, phase=_phase(job), deleting=_is_deleting(job))
         if shape.job_mistakes(job):
             return None  # some field is what no Ray Job has: without a template, say, there is no label either
         tasks = jobs.tasks_of(job)
@@ -103,6 +112,19 @@ def job_reader(*, all_jobs: bool) -> Callable[[Object], RayJob | None]:
         return _read(job, tasks, labelled)
 
     return read
+
+
+def _edition(job: Object) -> tuple[object, ...]:
+    """Whatever decides on head and mistakes: the generation counts the changes of the spec."""
+    return (job["metadata"]["uid"], job["metadata"].get("generation"), _says_no(job))
+
+
+def _phase(job: Object) -> str:
+    return ((job.get("status") or {}).get("state") or {}).get("phase") or ""
+
+
+def _is_deleting(job: Object) -> bool:
+    return bool(job["metadata"].get("deletionTimestamp"))
 
 
 def _is_labelled(task: Task) -> bool:
@@ -126,18 +148,17 @@ def _says_no(job: Object) -> bool:
 
 
 def _read(job: Object, tasks: list[Task], labelled: list[Task]) -> RayJob:
-    metadata = job["metadata"]
-    phase = ((job.get("status") or {}).get("state") or {}).get("phase") or ""
-    deleting = bool(metadata.get("deletionTimestamp"))
-    over = deleting or phase in FINISHED | ENDING
+    metadata, phase = job["metadata"], _phase(job)
+    over = _is_deleting(job) or phase in FINISHED | ENDING
     return RayJob(
         metadata["namespace"],
         metadata["name"],
         metadata["uid"],
         phase,
-        deleting,
+        _is_deleting(job),
         _head(job, tasks, labelled),
         () if over else _mistakes(job, tasks, labelled),
+        None if over else _edition(job),
     )
 
 
@@ -177,7 +198,7 @@ def _refusals(job: Object, task: Task) -> tuple[Finding, ...]:
     return ()
 
 
-def read_service(service: Object) -> Object:
+def read_service(service: Object, _before: Object | None = None) -> Object:
     """The fields of a Service that a decision can depend on."""
     metadata, spec = service["metadata"], service.get("spec") or {}
     kept = ("name", "namespace", "uid", "labels", "ownerReferences", "deletionTimestamp")

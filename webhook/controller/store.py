@@ -21,12 +21,12 @@ class Store(Generic[T]):
     """Readings of objects by `namespace/name`. One thread (the watch's) writes, others read.
 
     Args:
-        read: What to keep of an object; None for one that does not concern us.
+        read: What to keep of an object, given what was kept of it before; None for one that does not concern us.
         on_change: Called with the key whenever a reading came, went or became another: an event that repeats what is
             known, or that changes nothing which is kept, causes no work.
     """
 
-    def __init__(self, read: Callable[[Object], T | None], on_change: Callable[[str], None]) -> None:
+    def __init__(self, read: Callable[[Object, T | None], T | None], on_change: Callable[[str], None]) -> None:
         self._read = read
         self._on_change = on_change
         self._known: dict[str, T] = {}
@@ -46,7 +46,7 @@ class Store(Generic[T]):
         """An object's key and reading; a fault of ours on one object must not end the watch of all."""
         key = key_of(body)
         try:
-            return key, self._read(body)
+            return key, self._read(body, self.get(key))
         except Exception:  # logged with its trace; the next version of the object is read anew
             log.event("unreadable-object", key=key, trace=traceback.format_exc())
             return key, None

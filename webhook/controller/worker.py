@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from webhook.controller.api import Api
     from webhook.controller.events import Recorder
-    from webhook.controller.model import RayJob
+    from webhook.controller.model import JobReader, RayJob
     from webhook.controller.reconcile import Action, Write
     from webhook.controller.store import Store
     from webhook.names import Object
@@ -76,7 +76,7 @@ class Worker:
     api: Api
     jobs: Store[RayJob]
     services: Store[Any]
-    read_job: Callable[[Object], RayJob | None]
+    read_job: JobReader
     recorder: Recorder
     may_write: Callable[[], None]
     wrote: Callable[[str], None] = field(default=lambda _verb: None)
@@ -111,7 +111,7 @@ class Worker:
         if not writes(actions):
             return job, actions
         body = self._get(namespaced(JOBS, job.namespace, job.name))
-        fresh = None if body is None else self.read_job(body)
+        fresh = None if body is None else self.read_job(body, job)
         return fresh, decide(fresh, live)
 
     def _get(self, path: str) -> Object | None:
