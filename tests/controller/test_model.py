@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from webhook.names import Object
 
 UNLABELLED = [task("head", labelled=False), task("worker", labelled=False)]
-NO = {"annotations": {"ray.volcano.sh/adopt": "false"}}
+NO: dict[str, Any] = {"annotations": {"ray.volcano.sh/adopt": "false"}}
 
 
 @pytest.mark.parametrize(

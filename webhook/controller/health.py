@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _SLOW_CLIENT = 5.0
+_POLL = 0.1
 
 
 @dataclass
@@ -115,7 +116,7 @@ class SideServer(ThreadingHTTPServer):
 
     def start(self) -> None:
         """Serves in a thread that ends with the process."""
-        Thread(target=self.serve_forever, name="side", daemon=True).start()
+        Thread(target=self.serve_forever, kwargs={"poll_interval": _POLL}, name="side", daemon=True).start()
 
 
 class _Handler(BaseHTTPRequestHandler):
