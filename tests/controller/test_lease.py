@@ -180,6 +180,22 @@ def test_a_connection_that_comes_back_in_time_costs_nothing() -> None:
     assert world.spec["leaseTransitions"] == 0
 
 
+def test_a_failure_is_followed_by_a_quick_retry_so_that_a_restart_of_the_apiserver_is_borne() -> None:
+    world = World()
+    a = world.candidate("a")
+    a.step()
+    assert a.pause == a.terms.retry
+    world.fate, began = "lost", world.time
+    while world.time < began + 9:
+        world.time += a.pause
+        assert a.step()
+    world.fate = "works"
+    world.time += a.pause
+    assert world.time < began + a.terms.renew
+    assert a.step()
+    assert a.pause == a.terms.retry
+
+
 def test_a_renewal_whose_answer_was_lost_is_found_out() -> None:
     world = World()
     a = world.candidate("a")
@@ -261,7 +277,7 @@ moves = st.lists(
 
 
 @given(moves, st.tuples(*[st.floats(-1e6, 1e6)] * 3))
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_there_are_never_two_leaders(moves: list[Any], skews: tuple[float, float, float]) -> None:
     world = World()
     candidates = {name: world.candidate(name, skew) for name, skew in zip("abc", skews, strict=True)}

@@ -5,7 +5,7 @@ from collections import Counter
 from threading import Lock, Thread
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -74,6 +74,7 @@ class QueueLaws(RuleBasedStateMachine):
 
 
 TestQueueLaws = QueueLaws.TestCase
+TestQueueLaws.settings = settings(max_examples=60, stateful_step_count=40)
 
 
 @given(st.lists(KEYS))

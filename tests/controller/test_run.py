@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from webhook.names import Object
 
-QUICK = Terms(lease=3, renew=2, retry=0.1)
+QUICK = Terms(lease=3, renew=2, retry=0.1, hurry=0.1)
 SVC = "demo-head-svc"
 
 

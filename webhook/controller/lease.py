@@ -41,6 +41,9 @@ class Terms:
     """How long the leader acts without a renewal that worked."""
     retry: float = 2
     """Between two looks at the Lease."""
+    hurry: float = 0.5
+    """The same after a failure: an apiserver that restarts takes most of `renew` (7 s were seen), and what is left must
+    not be slept away."""
 
 
 DEFAULT_TERMS: Final = Terms()
@@ -97,7 +100,7 @@ def released(before: Object, now: str) -> Object:
 
 @dataclass
 class Election:
-    """One candidate; `step` it every `terms.retry` seconds from one thread, `check` from any."""
+    """One candidate; `step` it every `pause` seconds from one thread, `check` from any."""
 
     api: Api
     namespace: str
@@ -112,6 +115,12 @@ class Election:
     _until: float = float("-inf")
     """When my right to write ends."""
     _was_leader: bool = False
+    _failed: bool = False
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next step."""
+        return self.terms.hurry if self._failed else self.terms.retry
 
     @property
     def is_leader(self) -> bool:
@@ -136,11 +145,12 @@ class Election:
         """
         if self._was_leader and not self.is_leader:
             self.check()
-        began = self.clock()
+        began, self._failed = self.clock(), False
         try:
             is_mine = self._renew(began) if self._was_leader else self._try(began)
         except ApiError as error:
             log.event("lease", problem=str(error))
+            self._failed = True
             return self.is_leader
         if self._was_leader and not is_mine:
             self._until = float("-inf")

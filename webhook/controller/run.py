@@ -160,13 +160,15 @@ class Controller:
 
     def _elect(self) -> None:
         """Stands for election once everything is known: who cannot list must not keep others from acting."""
-        beat, terms = self.health.loop("election", _LEASE_LIMIT), self.options.terms
+        beat = self.health.loop("election", _LEASE_LIMIT)
         try:
             while not self._lease_stop.is_set():
                 beat()
+                pause = self.options.terms.hurry
                 if self._is_synced():
                     self._lead(is_leader=self.election.step())
-                self._lease_stop.wait(terms.retry * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load
+                    pause = self.election.pause
+                self._lease_stop.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load
         except NotLeadingError as error:
             self._lose(error)
         except Exception:  # the lease is not renewed from here on: better a new process
