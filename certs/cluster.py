@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import urllib3
 from kubernetes import config
@@ -40,10 +40,12 @@ class ApiError(ClusterError):
 
     Attributes:
         status: The HTTP status; None when there was no answer.
+        message: The apiserver's own words, where it had any.
     """
 
-    def __init__(self, sentence: str, status: int | None = None) -> None:
+    def __init__(self, sentence: str, status: int | None = None, message: str | None = None) -> None:
         self.status = status
+        self.message = sentence if message is None else message
         super().__init__(sentence)
 
 
@@ -73,7 +75,7 @@ class Cluster:
         self._timeout = timeout
 
     @classmethod
-    def from_environment(cls) -> Cluster:
+    def from_environment(cls) -> Self:
         """Connect as the pod's service account, or outside a cluster as the kubeconfig says.
 
         Raises:
@@ -113,7 +115,8 @@ class Cluster:
             # Without the cause: http.client quotes a malformed token in its message.
             raise ApiError(f"The apiserver did not answer {request} ({_failure(error)}).") from None
         if status >= _ERRORS_FROM or not isinstance(answer, dict):
-            raise ApiError(f"The apiserver answered {request} with {status} ({_message(answer)}).", status)
+            message = _message(answer)
+            raise ApiError(f"The apiserver answered {request} with {status} ({message}).", status, message)
         return answer
 
     def _exchange(self, method: str, path: str, body: object, content_type: str | None) -> tuple[int, object]:

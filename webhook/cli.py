@@ -1,4 +1,4 @@
-"""`volray serve` and `volray inject`."""
+"""`volray serve`, `volray controller` and `volray inject`."""
 
 from __future__ import annotations
 
@@ -123,6 +123,29 @@ def _say_curl(host: str, port: int, cert_dir: Path, sample: str | None) -> None:
     curl = ["curl", "--silent", "--show-error", "--cacert", str(cert_dir / "ca.crt"), "--header"]
     curl += ["Content-Type: application/json", "--data-binary", f"@{sample}", url]
     click.echo(f"\nSend it a review:\n\n{shlex.join(curl)} | {shlex.join([sys.executable, '-c', _DECODE])}\n")
+
+
+@main.command()
+@click.option("--side-host", default="127.0.0.1", show_default=True, help="Address for the side port.")
+@click.option(
+    "--side-port", type=_PORT, default=8081, show_default=True, help="Port for /livez, /readyz and /metrics, HTTP."
+)
+@click.option("--lease", default="volray-controller", show_default=True, help="Lease that decides which replica acts.")
+@click.option(
+    "--namespace", envvar="POD_NAMESPACE", default="volray-system", show_default=True, help="Namespace of the Lease."
+)
+@click.option(
+    "--all-jobs", is_flag=True, help="Jobs without the opt-in label too, if their head is a Ray head by name."
+)
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 32), help="Jobs looked at at a time.")
+def controller(side_host: str, side_port: int, lease: str, namespace: str, all_jobs: bool, workers: int) -> None:
+    """Keep the head Service of every Ray Job in the cluster."""
+    from webhook.controller.run import Options, run  # noqa: PLC0415 - half a second of imports
+
+    try:
+        run(Options(side_host, side_port, lease, namespace, all_jobs, workers))
+    except VolrayError as error:
+        raise click.ClickException(str(error)) from error
 
 
 @main.command()

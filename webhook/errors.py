@@ -47,3 +47,7 @@ class CertificateError(VolrayError):
 
 class ClusterError(VolrayError):
     """The apiserver refused or did not answer."""
+
+
+class NotLeadingError(VolrayError):
+    """Another process may be the leader by now: nothing may be written any more."""

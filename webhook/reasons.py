@@ -73,6 +73,12 @@ class Code(StrEnum):
     SETTINGS_CHANGED = "settings-changed"
     RAY_LEFT_OUT = "ray-left-out"
 
+    HEAD_NOT_LABELLED = "head-not-labelled"
+    SERVICE_FOREIGN = "service-foreign"
+    SERVICE_QUOTA = "service-quota"
+    SERVICE_REFUSED = "service-refused"
+    NAMESPACE_ENDS = "namespace-ends"
+
     ONLY_CONTAINER = "only-container"
     LABELLED_OTHER_TASK = "labelled-other-task"
     NO_CPU = "no-cpu"
@@ -211,6 +217,23 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
             "Task {task} runs Ray, but the update has neither plugins.ray nor its label ray.volcano.sh/cluster.",
             "Delete the Job and apply it again, or take the change back.",
         ),
+        Code.HEAD_NOT_LABELLED: Reason(
+            "Task {task} carries the label ray.volcano.sh/cluster, but the head task {head} does not: it runs no Ray.",
+            "Write the label on the head's template too.",
+        ),
+        Code.SERVICE_FOREIGN: Reason(
+            "Service {service} is not this Job's but {owner}: it stays as it is, and workers may not find the head.",
+            "Delete that Service, or give the Job another name.",
+        ),
+        Code.SERVICE_QUOTA: Reason(
+            "Service {service} has no room in the namespace's quota: {why}.",
+            "Raise the quota by one Service; volray tries again by itself.",
+        ),
+        Code.SERVICE_REFUSED: Reason(
+            "Service {service} was refused: {why}.",
+            "See what refuses it, a policy or volray's own rights; volray tries again by itself.",
+        ),
+        Code.NAMESPACE_ENDS: Reason("Service {service} is not made: the namespace is being deleted."),
         Code.ONLY_CONTAINER: Reason(
             "Ray starts in {container}, the only container; none is named {wanted}.",
             "Rename it or say {flag}={container} in ray.volcano.sh/args.",

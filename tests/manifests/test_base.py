@@ -30,13 +30,23 @@ def test_the_base_is_these_objects_and_no_others(objects: dict[str, Manifest]) -
         "NetworkPolicy/volray-webhook",
         "MutatingWebhookConfiguration/batch.ray.volcano.sh",
         "ValidatingWebhookConfiguration/batch.ray.volcano.sh",
+        "ServiceAccount/volray-controller",
+        "Role/volray-controller",
+        "RoleBinding/volray-controller",
+        "ClusterRole/volray-controller",
+        "ClusterRoleBinding/volray-controller",
+        "Deployment/volray-controller",
+        "PodDisruptionBudget/volray-controller",
+        "NetworkPolicy/volray-controller",
     }
 
 
-def test_every_file_is_listed(base: Path) -> None:
-    listed = yaml.safe_load((base / "kustomization.yaml").read_text())["resources"]
+@pytest.mark.parametrize("folder", [".", "controller"])
+def test_every_file_is_listed(base: Path, folder: str) -> None:
+    listed = yaml.safe_load((base / folder / "kustomization.yaml").read_text())["resources"]
+    files = {path.name for path in (base / folder).glob("*.yaml")} - {"kustomization.yaml"}
 
-    assert sorted(listed) == sorted(path.name for path in base.glob("*.yaml") if path.name != "kustomization.yaml")
+    assert set(listed) == files | {path.parent.name for path in (base / folder).glob("*/kustomization.yaml")}
 
 
 def test_every_object_is_in_a_namespace_that_the_base_makes(objects: dict[str, Manifest]) -> None:
@@ -75,14 +85,15 @@ def test_the_namespace_enforces_the_restricted_pod_security_standard(objects: di
     }
 
 
-def test_everything_carries_the_recommended_labels(objects: dict[str, Manifest], pod: Manifest) -> None:
-    expected = {
-        "app.kubernetes.io/name": "volray",
-        "app.kubernetes.io/component": "webhook",
-        "app.kubernetes.io/part-of": "volray",
-    }
+def test_everything_carries_the_recommended_labels(objects: dict[str, Manifest]) -> None:
+    templates = {f"{key} template": each["spec"]["template"] for key, each in objects.items() if "Deployment" in key}
 
-    for key, each in [*objects.items(), ("pod template", pod)]:
+    for key, each in {**objects, **templates}.items():
+        expected = {
+            "app.kubernetes.io/name": "volray",
+            "app.kubernetes.io/component": "controller" if "volray-controller" in key else "webhook",
+            "app.kubernetes.io/part-of": "volray",
+        }
         assert expected.items() <= each["metadata"]["labels"].items(), key
 
 
@@ -104,13 +115,15 @@ def test_an_overlay_moves_it_all_to_another_image_and_namespace(
     }
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
 
-    rendered = {each["kind"]: each for each in kustomize(tmp_path)}
+    everything = kustomize(tmp_path)
+    rendered = {each["kind"]: each for each in everything if each["metadata"]["name"] != "volray-controller"}
 
-    (container,) = rendered["Deployment"]["spec"]["template"]["spec"]["containers"]
-    assert container["image"] == "mirror.example/volray:9.9.9"
+    for deployment in (each for each in everything if each["kind"] == "Deployment"):
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        assert container["image"] == "mirror.example/volray:9.9.9"
+    for binding in (each for each in everything if each["kind"].endswith("Binding")):
+        assert binding["subjects"][0]["namespace"] == "elsewhere"
     assert rendered["Namespace"]["metadata"]["name"] == "elsewhere"
     assert rendered["Service"]["metadata"]["namespace"] == "elsewhere"
-    assert rendered["RoleBinding"]["subjects"][0]["namespace"] == "elsewhere"
-    assert rendered["ClusterRoleBinding"]["subjects"][0]["namespace"] == "elsewhere"
     webhooks = [webhook for kind in REGISTRATIONS for webhook in rendered[kind]["webhooks"]]
     assert {webhook["clientConfig"]["service"]["namespace"] for webhook in webhooks} == {"elsewhere"}

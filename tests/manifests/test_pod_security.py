@@ -185,8 +185,9 @@ every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 
 
 @every_rule
-def test_the_pod_keeps_to(rule: Rule, pod: Spec) -> None:
-    assert rule.holds(pod["spec"])
+@pytest.mark.parametrize("name", ["volray-webhook", "volray-controller"])
+def test_the_pod_keeps_to(rule: Rule, name: str, objects: dict[str, Spec]) -> None:
+    assert rule.holds(objects[f"Deployment/{name}"]["spec"]["template"]["spec"])
 
 
 @every_rule

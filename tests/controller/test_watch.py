@@ -1,0 +1,259 @@
+"""List and watch against a peer that speaks the protocol over HTTP, and its faults."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.controller.peer import Peer, client, over_http
+from webhook.controller.api import SERVICES
+from webhook.controller.backoff import Backoff
+from webhook.controller.store import Store
+from webhook.controller.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from webhook.names import Object
+
+
+class Followed:
+    """A watch in a thread, and all that it told."""
+
+    def __init__(self, **options: Any) -> None:
+        self.peer = Peer()
+        self.told: list[str] = []
+        self.restarts: list[str] = []
+        self.beats = 0
+        self.store: Store[str] = Store(lambda body, _: body["spec"].get("value"), self.told.append)
+        self.stop = Event()
+        self._options = options
+        self._stack = ExitStack()
+
+    def start(self) -> None:
+        url = self._stack.enter_context(over_http(self.peer))
+        options = {"backoff": Backoff(0.01, 0.05), **self._options}
+        self.watch = Watch(
+            client(url), SERVICES, self.store, beat=self._beat, restarted=self.restarts.append, **options
+        )
+        self._thread = Thread(target=self.watch.run, args=(self.stop,), daemon=True)
+        self._thread.start()
+
+    def _beat(self) -> None:
+        self.beats += 1
+
+    def put(self, name: str, value: str) -> Object:
+        return self.peer.put(SERVICES, service(name, value))
+
+    def known(self) -> dict[str, str]:
+        return {key.partition("/")[2]: value for key, value in self.store.items()}
+
+    def until(self, **expected: str) -> None:
+        self.peer.wait_for(lambda: self.known() == expected, f"{expected} (is {self.known()})")
+
+    def until_watching(self) -> None:
+        self.peer.wait_for(lambda: self.peer.count("watch") > 0, "a watch")
+
+    def close(self) -> None:
+        self.stop.set()
+        self.peer.cut()
+        self._stack.close()
+        self._thread.join(timeout=10)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture
+def followed() -> Iterator[Followed]:
+    followed = Followed(server_seconds=20.0, silence_seconds=25.0)
+    yield followed
+    followed.close()
+
+
+def service(name: str, value: str = "1", **labels: str) -> Object:
+    return {"metadata": {"name": name, "namespace": "default", "labels": labels}, "spec": {"value": value}}
+
+
+def test_what_is_there_and_what_comes_changes_and_goes_is_known(followed: Followed) -> None:
+    followed.put("a", "1")
+    followed.start()
+    followed.until(a="1")
+    followed.put("b", "1")
+    followed.put("a", "2")
+    followed.until(a="2", b="1")
+    followed.peer.drop(SERVICES, "a")
+    followed.until(b="1")
+    assert followed.watch.synced
+    assert followed.peer.count("list") == 1
+    assert not followed.restarts
+
+
+def test_a_list_comes_in_pages_and_counts_when_it_is_whole(followed: Followed) -> None:
+    followed.peer.page = 2
+    for number in range(5):
+        followed.put(f"s{number}", "1")
+    followed.peer.fail(500, "list")
+    followed.start()
+    followed.until(**{f"s{number}": "1" for number in range(5)})
+    assert followed.peer.count("list") == 4
+    assert followed.peer.requests[0].query["limit"] == "500"
+
+
+def test_a_list_that_breaks_off_between_pages_is_no_deletion(followed: Followed) -> None:
+    for name in ("a", "b", "c"):
+        followed.put(name, "1")
+    followed.start()
+    followed.until(a="1", b="1", c="1")
+    followed.until_watching()
+    followed.peer.page = 1
+    followed.told.clear()
+    pages = iter([None, {"code": 410, "message": "the continue token has expired"}])
+    followed.peer.faults.append(lambda request: next(pages, None) if request.verb == "list" else None)
+    followed.peer.compact()
+    followed.peer.put("/api/v1/other", service("x"))
+    followed.peer.compact()
+    followed.peer.wait_for(lambda: followed.peer.count("list") == 6, "two lists")
+    followed.put("d", "1")
+    followed.until(a="1", b="1", c="1", d="1")
+    assert followed.told == ["default/d"]
+
+
+def test_a_selector_goes_with_list_and_watch() -> None:
+    followed = Followed(selector="ours", server_seconds=20.0, silence_seconds=25.0)
+    followed.peer.put(SERVICES, service("a", ours="x"))
+    followed.put("b", "1")
+    followed.start()
+    followed.until(a="1")
+    followed.peer.put(SERVICES, service("c", ours="x"))
+    followed.put("d", "1")
+    followed.until(a="1", c="1")
+    followed.close()
+
+
+def test_a_deletion_that_nobody_told_shows_in_the_next_list(followed: Followed) -> None:
+    followed.put("a", "1")
+    followed.put("b", "1")
+    followed.start()
+    followed.until(a="1", b="1")
+    followed.until_watching()
+    with followed.peer.changed:
+        followed.peer.drop(SERVICES, "a")
+        followed.put("b", "2")
+        followed.peer.compact()
+    followed.until(b="2")
+    assert followed.told[-2:] == ["default/a", "default/b"]
+    assert followed.restarts[-1] in {"410", "ended early"}
+
+
+@pytest.mark.parametrize("status", [410, 429, 500, 503, 504])
+def test_a_refused_watch_is_followed_by_a_list(followed: Followed, status: int) -> None:
+    followed.put("a", "1")
+    followed.peer.fail(status, "watch")
+    followed.start()
+    followed.peer.wait_for(lambda: followed.peer.count("list") == 2, "the second list")
+    followed.put("a", "2")
+    followed.until(a="2")
+    assert followed.restarts == [str(status)]
+
+
+def test_a_lost_connection_goes_on_where_it_broke(followed: Followed) -> None:
+    followed.put("a", "1")
+    followed.start()
+    followed.until(a="1")
+    followed.until_watching()
+    followed.peer.cut()
+    followed.put("a", "2")
+    followed.until(a="2")
+    followed.peer.wait_for(lambda: followed.peer.count("watch") > 1, "the second watch")
+    assert followed.peer.count("list") == 1
+
+
+def test_a_bookmark_moves_the_version_from_which_it_goes_on(followed: Followed) -> None:
+    followed.put("a", "1")
+    followed.start()
+    followed.until(a="1")
+    for _ in range(3):
+        newest = followed.peer.put("/api/v1/other", service("x"))
+    followed.put("a", "2")
+    followed.until(a="2")
+    latest = followed.peer.put("/api/v1/other", service("y"))["metadata"]["resourceVersion"]
+    followed.peer.cut()
+    followed.peer.wait_for(lambda: followed.peer.count("watch") > 1, "the second watch")
+    versions = [int(each.query["resourceVersion"]) for each in followed.peer.requests if each.verb == "watch"]
+    assert versions == sorted(versions)
+    assert int(newest["metadata"]["resourceVersion"]) < versions[-1] <= int(latest)
+
+
+def test_an_event_that_comes_twice_causes_no_work(followed: Followed) -> None:
+    followed.start()
+    followed.until_watching()
+    for _ in range(3):
+        followed.put("a", "1")
+    followed.put("b", "1")
+    followed.until(a="1", b="1")
+    assert followed.told == ["default/a", "default/b"]
+
+
+def test_a_server_that_stalls_is_noticed() -> None:
+    followed = Followed(server_seconds=20.0, silence_seconds=0.2)
+    followed.put("a", "1")
+    followed.peer.stalled = True
+    followed.start()
+    followed.until(a="1")
+    followed.put("a", "2")
+    followed.peer.wait_for(lambda: "lost" in followed.restarts, "the loss")
+    followed.peer.stalled = False
+    followed.until(a="2")
+    assert followed.peer.count("list") == 1
+    followed.close()
+
+
+def test_a_watch_that_ends_in_its_time_goes_on_without_a_list_or_a_pause() -> None:
+    followed = Followed(server_seconds=1.0, silence_seconds=5.0)
+    followed.start()
+    followed.peer.wait_for(lambda: followed.peer.count("watch") == 2, "the second watch")
+    assert not followed.restarts
+    assert followed.peer.count("list") == 1
+    assert {each.query.get("timeoutSeconds") for each in followed.peer.requests if each.verb == "watch"} == {"1"}
+    followed.close()
+
+
+@pytest.mark.parametrize("verb", ["list", "watch"])
+def test_however_quickly_it_is_refused_it_does_not_run_hot(verb: str) -> None:
+    pauses: list[float] = []
+
+    class Pausing(Event):
+        """Notes the pauses and does not make them."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            pauses.append(timeout or 0)
+            if len(pauses) == 30:
+                self.set()
+            return self.is_set()
+
+    peer = Peer()
+    peer.fail(500, verb, times=10_000)
+    store: Store[str] = Store(lambda body, _: str(body), lambda _: None)
+    with over_http(peer) as url:
+        Watch(client(url), SERVICES, store, backoff=Backoff(jitter=lambda: 1.0)).run(Pausing())
+    assert pauses[:7] == [0.5, 1, 2, 4, 8, 16, 30]
+    assert set(pauses[7:]) == {30}
+
+
+def test_an_object_that_cannot_be_read_or_an_event_without_sense_ends_no_thread(followed: Followed) -> None:
+    followed.start()
+    followed.until_watching()
+    followed.peer.put(SERVICES, {"metadata": {"name": "bad", "namespace": "default"}})
+    followed.put("a", "1")
+    followed.until(a="1")
+    with followed.peer.changed:
+        followed.peer.version += 1
+        nameless = {"metadata": {"resourceVersion": str(followed.peer.version)}}
+        followed.peer.history.append((SERVICES, "ADDED", nameless, None))
+        followed.peer.changed.notify_all()
+    followed.peer.wait_for(lambda: "fault" in followed.restarts, "the fault")
+    followed.put("a", "2")
+    followed.until(a="2")
+    assert followed.beats > 3

@@ -1,0 +1,210 @@
+"""What the controller keeps in memory of a Job and of a Service: little, as 10,000 Jobs are 30 MB of JSON.
+
+What is wrong with a Job is found when it arrives, while it is there in full.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from webhook import jobs, shape
+from webhook.errors import RefusedError
+from webhook.inject import inject
+from webhook.names import ADOPT, PREFIX
+from webhook.reasons import Code, Finding, finding
+from webhook.roles import Chosen, choose_container, is_opted_in
+from webhook.service import name_mistakes, service_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from webhook.jobs import Task
+    from webhook.names import Object
+    from webhook.settings import Settings
+
+OURS: Final = f"{PREFIX}/job"
+"""The label by which our Services are watched; `webhook.service.head_service` writes it."""
+
+API_VERSION: Final = f"{jobs.API_GROUP}/v1alpha1"
+
+FINISHED: Final = frozenset({"Completed", "Failed", "Aborted", "Terminated"})
+"""No pod of the Job runs, or will without a restart."""
+
+ENDING: Final = frozenset({"Completing", "Aborting", "Terminating"})
+"""Pods are going, and no new one comes. Restarting is none of these: its pods come again."""
+
+JobReader: TypeAlias = "Callable[[Object, RayJob | None], RayJob | None]"
+
+_SUFFIX: Final = service_name("")
+_OTHER_FRAMEWORKS: Final = frozenset({"tensorflow", "pytorch", "mpi"})
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the head's Service is made of."""
+
+    task: str
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class RayJob:
+    """A Job that is ours. Without its resourceVersion: one that changed in nothing else is the same to us."""
+
+    namespace: str
+    name: str
+    uid: str
+    phase: str = ""
+    deleting: bool = False
+    head: Head | None = None
+    """None when a mistake in the Job leaves open which Service it should have."""
+    mistakes: tuple[Finding, ...] = ()
+    edition: tuple[object, ...] | None = field(default=None, compare=False)
+    """What `head` and `mistakes` were found in; None when they were not looked for in full."""
+
+    @property
+    def key(self) -> str:
+        """What the queue knows the Job by."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has no use for a Service any more."""
+        return self.phase in FINISHED
+
+
+def key_of(body: Object) -> str:
+    """`namespace/name` of an object."""
+    return f"{body['metadata']['namespace']}/{body['metadata']['name']}"
+
+
+def job_key(service_key: str) -> str | None:
+    """The key of the Job whose head Service would be called so, if any would."""
+    return service_key.removesuffix(_SUFFIX) if service_key.endswith(_SUFFIX) else None
+
+
+def service_key(job_key: str) -> str:
+    """The key of a Job's Service."""
+    return service_name(job_key)
+
+
+def job_reader(*, all_jobs: bool) -> JobReader:
+    """What makes a RayJob of a Job, or None of one that is none of ours.
+
+    What it made of the Job before saves it most of the work: Volcano writes a Job's status again and again, and its
+    spec hardly ever.
+
+    Args:
+        all_jobs: Jobs without the opt-in label count too when they have a head task with a head container, unless
+            they are the in-tree plugin's.
+    """
+
+    def read(job: Object, before: RayJob | None = None) -> RayJob | None:
+        if before is not None and before.edition == _edition(job):
+            return replace(before, phase=_phase(job), deleting=_is_deleting(job))
+        if shape.job_mistakes(job):
+            return None  # some field is what no Ray Job has: without a template, say, there is no label either
+        tasks = jobs.tasks_of(job)
+        labelled = [task for task in tasks if _is_labelled(task)]
+        if not labelled and not (all_jobs and _is_ray(job, tasks)):
+            return None
+        return _read(job, tasks, labelled)
+
+    return read
+
+
+def _edition(job: Object) -> tuple[object, ...]:
+    """Whatever decides on head and mistakes: the generation counts the changes of the spec."""
+    return (job["metadata"]["uid"], job["metadata"].get("generation"), _says_no(job))
+
+
+def _phase(job: Object) -> str:
+    return ((job.get("status") or {}).get("state") or {}).get("phase") or ""
+
+
+def _is_deleting(job: Object) -> bool:
+    return bool(job["metadata"].get("deletionTimestamp"))
+
+
+def _is_labelled(task: Task) -> bool:
+    return is_opted_in((task.body["template"].get("metadata") or {}).get("labels") or {})
+
+
+def _is_ray(job: Object, tasks: list[Task]) -> bool:
+    plugins = job["spec"].get("plugins") or {}
+    if jobs.PLUGIN in plugins or _OTHER_FRAMEWORKS & plugins.keys() or _says_no(job):
+        return False
+    return jobs.left_alone(job) is None and any(_has_container(task) for task in tasks if task.role == "head")
+
+
+def _has_container(task: Task) -> bool:
+    containers = task.body["template"]["spec"]["containers"]
+    return isinstance(choose_container(containers, task.name, "head", task.parsed.settings, opted_in=False), Chosen)
+
+
+def _says_no(job: Object) -> bool:
+    return (job["metadata"].get("annotations") or {}).get(ADOPT) == "false"
+
+
+def _read(job: Object, tasks: list[Task], labelled: list[Task]) -> RayJob:
+    metadata, phase = job["metadata"], _phase(job)
+    over = _is_deleting(job) or phase in FINISHED | ENDING
+    return RayJob(
+        metadata["namespace"],
+        metadata["name"],
+        metadata["uid"],
+        phase,
+        _is_deleting(job),
+        _head(job, tasks, labelled),
+        () if over else _mistakes(job, tasks, labelled),
+        None if over else _edition(job),
+    )
+
+
+def _head(job: Object, tasks: list[Task], labelled: list[Task]) -> Head | None:
+    """The head, when there is no doubt about it, its ports and the Service's name.
+
+    Other mistakes keep no Service away: a Job with one that Ray can live with runs all the same.
+    """
+    heads = [task for task in tasks if task.role == "head"]
+    if len(heads) != 1 or heads[0].parsed.mistakes or _says_no(job) or any(name_mistakes(job["metadata"]["name"])):
+        return None
+    if labelled and heads[0] not in labelled:
+        return None
+    return Head(heads[0].name, heads[0].parsed.settings)
+
+
+def _mistakes(job: Object, tasks: list[Task], labelled: list[Task]) -> tuple[Finding, ...]:
+    """Every distinct mistake of the Job and of its pods, which the pod webhook would refuse one by one."""
+    found = [*jobs.mistakes(job), *_unlabelled_head(tasks, labelled)]
+    for task in tasks:
+        found += _refusals(job, task)
+    return tuple(dict.fromkeys(found))
+
+
+def _unlabelled_head(tasks: list[Task], labelled: list[Task]) -> Iterable[Finding]:
+    for head in tasks:
+        if head.role == "head" and labelled and head not in labelled:
+            yield finding(Code.HEAD_NOT_LABELLED, task=labelled[0].name, head=head.name)
+
+
+def _refusals(job: Object, task: Task) -> tuple[Finding, ...]:
+    namespace = job["metadata"]["namespace"]
+    try:
+        inject(jobs.pod_of(job, task, namespace), namespace)
+    except RefusedError as error:
+        return error.mistakes
+    return ()
+
+
+def read_service(service: Object, _before: Object | None = None) -> Object:
+    """The fields of a Service that a decision can depend on."""
+    metadata, spec = service["metadata"], service.get("spec") or {}
+    kept = ("name", "namespace", "uid", "labels", "ownerReferences", "deletionTimestamp")
+    return {
+        "metadata": {name: metadata[name] for name in kept if name in metadata},
+        "spec": {
+            name: spec[name] for name in ("type", "ports", "selector", "publishNotReadyAddresses") if name in spec
+        },
+    }
