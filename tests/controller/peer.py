@@ -181,12 +181,11 @@ class Peer:
             self._drop(collection, before)
             return before
 
-    def watch(self, path: str, query: dict[str, str]) -> Iterator[Object]:
-        """Everything since a version, a bookmark when all is said, then what comes, until its time is over."""
+    def watch(self, path: str, query: dict[str, str], epoch: int) -> Iterator[Object]:
+        """Everything since a version, a bookmark when all is said, then what comes, until its time or epoch is over."""
         collection, _, _ = _split(path)
         end = time.monotonic() + float(query["timeoutSeconds"])
-        with self.changed:
-            since, epoch = int(query["resourceVersion"]), self.epoch
+        since = int(query["resourceVersion"])
         bookmarked = False
         while time.monotonic() < end:
             with self.changed:
@@ -297,12 +296,13 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(self.command, url.path, query, json.loads(self.rfile.read(length)) if length else None)
         with peer.changed:
             peer.requests.append(request)
+            epoch = peer.epoch
             verdicts = [fault(request) for fault in peer.faults]
         refused = next((verdict for verdict in verdicts if verdict is not None), None)
         if isinstance(refused, dict):
             self._answer(refused["code"], refused)
         elif request.verb == "watch":
-            self._stream(peer.watch(request.path, query))
+            self._stream(peer.watch(request.path, query, epoch))
         else:
             self._call(peer, request)
 
