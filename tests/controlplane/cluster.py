@@ -85,7 +85,7 @@ class ControlPlane:
             ComponentError: One did not come up. The logs are kept, and the message says where.
         """
         found = built(version)
-        installed = found.volcano if webhooks else volcano.others(found.volcano)
+        installed = found.volcano if webhooks else volcano.without_admission(found.volcano)
         layout = _layout(found.programs)
         plane = cls(layout, files.write(layout, volcano.scheduler_conf(installed)))
         try:
@@ -168,8 +168,9 @@ class ControlPlane:
         self._run("etcd", commands.etcd(at), ("etcd", "etcd-peer"))
         self._run("apiserver", commands.apiserver(at, admission_plugins), ("apiserver",), self._apiserver_is_ready)
         self.components["apiserver"].wait_ready()
-        self._install(volcano.others(installed))
+        self._install(volcano.accounts(installed))
         self._start_webhooks(volcano.registrations(installed))
+        self._install(volcano.kinds(installed))
         self._start_controllers()
         if installed:
             self._run("vc-controllers", commands.vc_controllers(at, gates=gates), ready=self._queue_is_open)
@@ -178,7 +179,7 @@ class ControlPlane:
             component.wait_ready()
 
     def _start_webhooks(self, registrations: Sequence[Object]) -> None:
-        """Register Volcano's webhooks and start them; 1.8's need a second for each, so they go first."""
+        """Register Volcano's webhooks and start them; 1.8's need a second for each, so they go before the rest."""
         if registrations:
             bundle = self.ca.read_bytes()
             self._install([volcano.at_url(each, self._layout.webhooks, bundle) for each in registrations])
@@ -251,4 +252,4 @@ def _condition(kind: str, status: str) -> Object:
 
 
 def _holds(status: Object, kind: str) -> bool:
-    return any(each["type"] == kind and each["status"] == "True" for each in status.get("conditions", []))
+    return any(each["type"] == kind and each["status"] == "True" for each in status.get("conditions") or ())

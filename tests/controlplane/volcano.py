@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 
+_KIND = "CustomResourceDefinition"
 _REGISTRATIONS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 
 
@@ -20,11 +21,20 @@ def registrations(installed: Sequence[Object]) -> list[Object]:
     return [each for each in installed if each["kind"] in _REGISTRATIONS]
 
 
-def others(installed: Sequence[Object]) -> list[Object]:
-    """Return everything but the webhook configurations, namespaces first."""
-    return sorted(
-        (each for each in installed if each["kind"] not in _REGISTRATIONS), key=lambda each: each["kind"] != "Namespace"
-    )
+def kinds(installed: Sequence[Object]) -> list[Object]:
+    """Return the CustomResourceDefinitions."""
+    return [each for each in installed if each["kind"] == _KIND]
+
+
+def accounts(installed: Sequence[Object]) -> list[Object]:
+    """Return everything else: namespaces, then who Volcano's programs are, what they may, and their settings."""
+    rest = (each for each in installed if each["kind"] not in {*_REGISTRATIONS, _KIND})
+    return sorted(rest, key=lambda each: each["kind"] != "Namespace")
+
+
+def without_admission(installed: Sequence[Object]) -> list[Object]:
+    """Return everything but the webhook configurations."""
+    return [each for each in installed if each["kind"] not in _REGISTRATIONS]
 
 
 def list_of(each: Object) -> str:
