@@ -7,6 +7,7 @@ import pytest
 from tests.controlplane.build import NEWEST, VERSIONS, NotBuiltError, built
 from tests.controlplane.client import path
 from tests.controlplane.cluster import ControlPlane
+from tests.controlplane.installed import Volray
 
 _MARKER = "volcano"
 
@@ -60,3 +61,10 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
     control_plane.admin.create(namespaces, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield name
     control_plane.admin.delete(f"{namespaces}/{name}")
+
+
+@pytest.fixture(scope="session")
+def volray(volcano_version: str) -> Iterator[Volray]:
+    """volray, installed and running on a control plane of its own: other tests show what Volcano does without it."""
+    with ControlPlane.start(volcano_version) as plane:
+        yield Volray.install(plane)

@@ -133,8 +133,9 @@ def test_a_node_outlives_its_gcs_for_long_only_where_the_state_is_stored(
 
 @pytest.mark.parametrize(("own", "role"), [(True, "head"), (False, "head"), (False, "worker")])
 def test_the_daemons_logs_go_to_stderr_only_by_flag(own: bool, role: Role) -> None:
-    assert added(role, Settings(log_to_stderr=True), own=own)["RAY_LOG_TO_STDERR"] == "1"
-    assert "RAY_LOG_TO_STDERR" not in added(role, own=own)
+    without = added(role, own=own)
+    assert "RAY_LOG_TO_STDERR" not in without
+    assert added(role, Settings(log_to_stderr=True), own=own) == {**without, "RAY_LOG_TO_STDERR": "1"}
 
 
 @pytest.mark.parametrize("name", ["A", "_", "a_1", "HOME", "_9"])

@@ -24,6 +24,7 @@ def declared(
     found = environment.ports(role, settings or Settings(), container, own=own, host_network=host_network)
     assert all(port["protocol"] == "TCP" for port in found)
     assert all(set(port) <= {"name", "containerPort", "protocol"} for port in found)
+    assert all(port.get("name", "none") for port in found)
     return [(port.get("name"), port["containerPort"]) for port in found]
 
 

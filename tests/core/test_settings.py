@@ -124,6 +124,7 @@ NO_SECONDS = "is not a whole number of seconds. Write for example"
         ("--clientserverport=1", "args: there is no flag --clientserverport=1. Write --clientServerPort."),
         ("--client-port=1", "args: there is no flag --client-port=1. Write --clientPort."),
         ("port=6380", "args: there is no flag port=6380. Write --port."),
+        ("-Xport=1", "args: there is no flag -Xport=1. Write --port."),
         ("--zzzzz", f"args: there is no flag --zzzzz. Write one of {ALL_FLAGS}."),
         ("--logToStderr false", f"args: there is no flag false. Write one of {ALL_FLAGS}."),
         ("--port=0", f"args: --port=0 {NO_PORT} --port=6379."),

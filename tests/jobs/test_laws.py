@@ -78,7 +78,8 @@ def jobs(draw: st.DrawFn) -> Object:
     tasks = [draw(task(name)) for name in ["head", *names]]
     plugins: Object | None = draw(st.none() | PLUGINS)
     spec: Object = draw(SPEC)
-    return job(*tasks, plugins=plugins, **spec)
+    # A copy: what a test changes must not be part of a later example.
+    return deepcopy(job(*tasks, plugins=plugins, **spec))
 
 
 RAY_JOBS = jobs().filter(lambda whole: is_asked(whole) or is_labelled(whole))

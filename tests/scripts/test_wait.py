@@ -136,6 +136,6 @@ def test_an_interpreter_is_found_however_ray_is_installed(
         env={"VOLRAY_ADDRESS": open_port},
         before={"bin/ray": f"{first_line}\nimport sys; sys.exit(0)\n"},
     )
-    one.wait(5)
+    one.wait(20)
     assert "waiting" not in one.log
     assert "not found" not in one.log.replace("import: not found", "")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 VOLRAY = str(Path(sys.executable).with_name("volray"))
 HOSTS = ("volray-webhook.volray-system.svc", "volray-webhook.volray-system", "127.0.0.1")
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds; the two cores may be busy with other tests."""
 
 

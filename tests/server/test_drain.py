@@ -118,7 +118,7 @@ def test_clients_that_never_pause_lose_nothing_through_rotations_and_sigterm(
     answered = process.sample('volray_webhook_requests_total{code="200",webhook="/mutate"}')
 
     assert process.exit_status() == 0
-    assert DRAIN <= time.monotonic() - asked < DRAIN + 3
+    assert DRAIN <= time.monotonic() - asked < DRAIN + 10
     assert traffic.lost == []
     assert len(traffic.sent) == answered - 1
     after = [sent.answer for sent in traffic.sent if sent.at > draining]
