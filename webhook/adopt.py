@@ -64,7 +64,7 @@ def adopt(job: Object) -> Adoption:
     asked = is_asked(job)
     if not asked and not is_labelled(job):
         return Adoption(finding(Code.NOT_A_RAY_JOB))
-    nodes = {index: task for index, task in enumerate(tasks_of(job)) if task.role and (asked or _is_opted_in(task))}
+    nodes = {index: task for index, task in enumerate(tasks_of(job)) if _is_opted_in(task) or (asked and task.role)}
     if asked and not nodes:
         raise RefusedError(_mistakes(job))
     operations = (*_plugins(job), *_stamps(job, nodes))
@@ -94,9 +94,10 @@ def _plugins(job: Object) -> list[Object]:
 
 
 def _stamps(job: Object, nodes: dict[int, Task]) -> Iterable[Object]:
+    """A labelled task that is no node needs the flags as well: without them its pods might be taken for nodes."""
     shared = _reconnect(nodes.values())
     for index, task in nodes.items():
-        flags = _flags(job, task, [*_container(task), *shared])
+        flags = _flags(job, task, [*_container(task), *shared] if task.role else [])
         yield from _template(index, task, flags)
 
 

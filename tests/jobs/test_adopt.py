@@ -62,6 +62,12 @@ def test_a_task_that_is_no_node_stays_as_it_is() -> None:
     assert found["spec"]["tasks"][1] == other
 
 
+def test_a_labelled_task_that_is_no_node_is_told_so() -> None:
+    """Its pods would be a worker's, by the default of the flags."""
+    tasks = [task("boss"), task("worker", labels=OPT_IN)]
+    assert flags(adopted(asking("--head=boss", "--worker=boss", tasks=tasks)))[1] == "--head=boss --worker=boss"
+
+
 def test_what_stands_on_the_template_stays() -> None:
     metadata = {"labels": {"team": "a"}, "annotations": {"note": "b"}, "name": "x"}
     whole = asking("--port=7000", tasks=[{**task(), "template": {**task()["template"], "metadata": metadata}}])
