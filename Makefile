@@ -38,6 +38,12 @@ format: $(VENV)/installed ## Put the code into ruff's format
 golden: $(VENV)/installed ## Rewrite the golden files; read the difference before you commit it
 	@VOLRAY_GOLDEN=rewrite $(BIN)/pytest -q tests/golden
 
+mutants: $(VENV)/installed ## Mutate the core, and say how many mutants the tests kill and which live (half an hour)
+	@$(BIN)/mutmut run --max-children "$$(nproc)"
+	@$(BIN)/mutmut results
+	@$(BIN)/mutmut results --all true | awk 'NF == 2 { n[$$2]++ } END { k = n["killed"] + n["timeout"]; t = k + n["survived"]; \
+	  printf "%d of %d mutants killed, %.1f %%\n", k, t, t ? 100 * k / t : 0 }'
+
 clean: ## Remove what the other targets made, but not the cache outside the repository
 	@rm -rf $(VENV) .run mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
