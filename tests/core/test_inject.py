@@ -8,6 +8,7 @@ import pytest
 from tests.pods import container_of, env_of, injected, pod
 from webhook.errors import RefusedError
 from webhook.inject import inject
+from webhook.reasons import Code
 from webhook.version import __version__
 
 if TYPE_CHECKING:
@@ -603,3 +604,13 @@ def test_a_second_injection_changes_nothing(original: Object) -> None:
 @pytest.mark.parametrize("original", EVERY_KIND)
 def test_the_same_pod_gives_the_same_patch(original: Object) -> None:
     assert inject(original, "default") == inject(deepcopy(original), "default")
+
+
+def test_a_pod_without_rays_container_is_reported_with_its_role() -> None:
+    left = inject(pod("head", name="main"), "default")
+    assert (left.reason.code, left.role) == (Code.NO_RAY_CONTAINER, "head")
+
+
+def test_a_mistake_beside_a_command_that_starts_ray_names_job_and_task() -> None:
+    with pytest.raises(RefusedError, match=r"^Job demo, task head: "):
+        inject(pod("head", flags="--nope=1", command=["ray", "start", "--head"]), "default")
