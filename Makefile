@@ -39,6 +39,7 @@ golden: $(VENV)/installed ## Rewrite the golden files; read the difference befor
 	@VOLRAY_GOLDEN=rewrite $(BIN)/pytest -q tests/golden
 
 mutants: $(VENV)/installed ## Mutate the core, and say how many mutants the tests kill and which live (half an hour)
+	@rm -rf mutants
 	@$(BIN)/mutmut run --max-children "$$(nproc)"
 	@$(BIN)/mutmut results
 	@$(BIN)/mutmut results --all true | awk 'NF == 2 { n[$$2]++ } END { k = n["killed"] + n["timeout"]; t = k + n["survived"]; \

@@ -315,7 +315,7 @@ def test_the_users_own_shared_memory_stays(path: str) -> None:
     assert "--memory=734003200" in container_of(made)["command"][2]
 
 
-@pytest.mark.parametrize("path", [f"{SHM}2", "/dev", f"{SHM}/x"])
+@pytest.mark.parametrize("path", [f"{SHM}2", f"{SHM}X", "/dev", f"{SHM}/x"])
 def test_another_mount_is_no_shared_memory(path: str) -> None:
     original = pod(volumeMounts=[{"name": "a", "mountPath": path}], spec={"volumes": [{"name": "a"}]})
     assert [mount["mountPath"] for mount in container_of(injected(original))["volumeMounts"]] == [path, SHM]
