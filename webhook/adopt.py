@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from webhook import patch, shape
 from webhook.environment import keeps_state
 from webhook.errors import RefusedError
-from webhook.jobs import PLUGIN, Task, mistakes, tasks_of
-from webhook.names import ADOPT, ARGS, OPT_IN
+from webhook.jobs import PLUGIN, Task, is_asked, is_declined, is_labelled, mistakes, tasks_of
+from webhook.names import ARGS, OPT_IN
 from webhook.reasons import Code, Finding, finding
 from webhook.roles import Chosen, choose_container, is_opted_in, wanted_container
 from webhook.settings import RECONNECT_STORED, flag_of
@@ -31,21 +31,6 @@ class Adoption:
     operations: tuple[Object, ...] = ()
     warnings: tuple[tuple[str, Finding], ...] = ()
     """Each with the name of its task."""
-
-
-def is_asked(job: Object) -> bool:
-    """Whether the Job has an entry for the ray plugin; an empty list is one, and so is null."""
-    return PLUGIN in (job.get("spec", {}).get("plugins") or {})
-
-
-def is_labelled(job: Object) -> bool:
-    """Whether a template carries the opt-in label."""
-    return any(is_opted_in(task.labels) for task in tasks_of(job))
-
-
-def is_declined(job: Object) -> bool:
-    """Whether the user keeps the Job for the in-tree plugin."""
-    return ((job.get("metadata") or {}).get("annotations") or {}).get(ADOPT) == "false"
 
 
 def adopt(job: Object) -> Adoption:

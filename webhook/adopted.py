@@ -8,9 +8,8 @@ from urllib.parse import quote, urlencode
 
 import click
 
-from webhook.adopt import is_asked, is_labelled
 from webhook.errors import VolrayError
-from webhook.jobs import tasks_of
+from webhook.jobs import is_asked, is_labelled, tasks_of
 from webhook.roles import is_opted_in
 from webhook.shape import job_mistakes
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from webhook.adopt import is_labelled, ray_container
+from webhook.adopt import ray_container
 from webhook.command import command_mode, starts_ray
-from webhook.jobs import tasks_of
+from webhook.jobs import is_labelled, tasks_of
 from webhook.names import OPT_IN
 from webhook.reasons import Code, Finding, finding
 from webhook.roles import is_opted_in

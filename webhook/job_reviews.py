@@ -6,9 +6,9 @@ import traceback
 from typing import TYPE_CHECKING
 
 from webhook import shape
-from webhook.adopt import adopt, is_asked, is_labelled
+from webhook.adopt import adopt
 from webhook.errors import RefusedError
-from webhook.jobs import API_GROUP
+from webhook.jobs import API_GROUP, is_asked, is_labelled
 from webhook.judge import Found, Judgement, is_judged, judge, judge_template, template_of
 from webhook.reasons import Code, finding
 from webhook.restore import restore

@@ -105,20 +105,30 @@ def _labels(body: Object) -> dict[str, str]:
     return (body.get("template", {}).get("metadata") or {}).get("labels") or {}
 
 
+def is_asked(job: Object) -> bool:
+    """Whether the Job has an entry for the ray plugin; an empty list is one, and so is null."""
+    return PLUGIN in (job.get("spec", {}).get("plugins") or {})
+
+
+def is_labelled(job: Object) -> bool:
+    """Whether a template carries the opt-in label."""
+    return any(is_opted_in(task.labels) for task in tasks_of(job))
+
+
+def is_declined(job: Object) -> bool:
+    """Whether the user keeps the Job for the in-tree plugin."""
+    return ((job.get("metadata") or {}).get("annotations") or {}).get(ADOPT) == "false"
+
+
 def left_alone(job: Object) -> Finding | None:
     """Why a Job is none of ours, if it is none."""
-    if _is_plugins(job):
+    if is_declined(job) and not is_labelled(job):
         return finding(Code.NOT_ADOPTED)
     tasks = tasks_of(job)
-    if versions := [notes[INJECTED] for task in tasks if INJECTED in (notes := _notes(task.body))]:
+    if versions := [notes[INJECTED] for task in tasks if INJECTED in (notes := task.annotations)]:
         return finding(Code.ALREADY_INJECTED, version=versions[0])
-    asked = PLUGIN in (job.get("spec", {}).get("plugins") or {}) or any(is_opted_in(_labels(t.body)) for t in tasks)
+    asked = is_asked(job) or is_labelled(job)
     return None if asked or any(task.role == "head" for task in tasks) else finding(Code.NOT_A_RAY_JOB)
-
-
-def _is_plugins(job: Object) -> bool:
-    notes = (job.get("metadata") or {}).get("annotations") or {}
-    return notes.get(ADOPT) == "false" and not any(is_opted_in(_labels(task.body)) for task in tasks_of(job))
 
 
 def mistakes(job: Object) -> list[Finding]:
@@ -129,9 +139,9 @@ def mistakes(job: Object) -> list[Finding]:
 
 
 def _adoption(job: Object, tasks: list[Task]) -> Iterable[Finding]:
-    if (job["metadata"].get("annotations") or {}).get(ADOPT) == "false":
+    if is_declined(job):
         for task in tasks:
-            if is_opted_in(_labels(task.body)):
+            if is_opted_in(task.labels):
                 yield finding(Code.LABELLED_NOT_ADOPTED, task=task.name)
 
 
@@ -179,7 +189,7 @@ def _disagreements(tasks: list[Task]) -> Iterable[Finding]:
     told = next((task for task in tasks if task.parsed.given), None)
     if told is None:
         return
-    ours = [task for task in tasks if task.role or role_of(task.name, _notes(task.body), told.parsed.settings)]
+    ours = [task for task in tasks if task.role or role_of(task.name, task.annotations, told.parsed.settings)]
     for task in ours:
         for flag, first, second in settings.disagreements(told.parsed.settings, task.parsed.settings):
             names = {"first": told.name, "second": task.name}
@@ -214,8 +224,8 @@ def pod_of(job: Object, task: Task, namespace: str, index: int = 0) -> Object:
         "metadata": {
             "name": f"{name}-{task.name}-{index}",
             "namespace": namespace,
-            "labels": {**_labels(task.body), **opted_in, **shared, JOB_NAMESPACE: namespace},
-            "annotations": {**_notes(task.body), **stamped, **shared},
+            "labels": {**task.labels, **opted_in, **shared, JOB_NAMESPACE: namespace},
+            "annotations": {**task.annotations, **stamped, **shared},
         },
         "spec": {"schedulerName": spec.get("schedulerName") or "volcano", **template["spec"]},
     }
@@ -276,8 +286,8 @@ def _template(task: Task, pod: Object, injection: Injection) -> Object:
     patched = _patched(pod, injection)
     metadata = {
         **(template.get("metadata") or {}),
-        "labels": _new(patched["metadata"]["labels"], pod["metadata"]["labels"], _labels(task.body)),
-        "annotations": _new(patched["metadata"]["annotations"], pod["metadata"]["annotations"], _notes(task.body)),
+        "labels": _new(patched["metadata"]["labels"], pod["metadata"]["labels"], task.labels),
+        "annotations": _new(patched["metadata"]["annotations"], pod["metadata"]["annotations"], task.annotations),
     }
     spec = {key: value for key, value in patched["spec"].items() if key != "schedulerName" or key in template["spec"]}
     return {**template, "metadata": metadata, "spec": spec}

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import jsonpatch
 
 from webhook import shape
-from webhook.adopt import adopt, is_declined, is_labelled
+from webhook.adopt import adopt
 from webhook.doubts import doubts
 from webhook.errors import RefusedError
 from webhook.inject import inject
-from webhook.jobs import API_GROUP, mistakes, pod_of, tasks_of
+from webhook.jobs import API_GROUP, is_declined, is_labelled, mistakes, pod_of, tasks_of
 from webhook.reasons import Code, Finding
 from webhook.roles import is_opted_in
 

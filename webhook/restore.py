@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from webhook import patch
-from webhook.adopt import OPTED_IN, is_asked
+from webhook.adopt import OPTED_IN
 from webhook.errors import RefusedError
-from webhook.jobs import PLUGIN, Task, tasks_of
+from webhook.jobs import PLUGIN, Task, is_asked, tasks_of
 from webhook.names import ARGS, COMMAND, OPT_IN, PREFIX, ROLE, START_ARGS
 from webhook.reasons import Code, Finding, finding
 from webhook.roles import is_opted_in

@@ -10,8 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.jobs.jobs import ARGS, adopted, applied, job, restored, stored
-from webhook.adopt import adopt, is_asked, is_labelled
+from webhook.adopt import adopt
 from webhook.errors import RefusedError
+from webhook.jobs import is_asked, is_labelled
 from webhook.judge import judge
 from webhook.restore import restore
 

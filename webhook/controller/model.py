@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from webhook import jobs, shape
 from webhook.errors import RefusedError
 from webhook.inject import inject
-from webhook.names import ADOPT, PREFIX
+from webhook.names import PREFIX
 from webhook.reasons import Code, Finding, finding
 from webhook.roles import Chosen, choose_container, is_opted_in
 from webhook.service import name_mistakes, service_name
@@ -106,7 +106,7 @@ def job_reader(*, all_jobs: bool) -> JobReader:
         if shape.job_mistakes(job):
             return None  # some field is what no Ray Job has: without a template, say, there is no label either
         tasks = jobs.tasks_of(job)
-        labelled = [task for task in tasks if _is_labelled(task)]
+        labelled = [task for task in tasks if is_opted_in(task.labels)]
         if not labelled and not (all_jobs and _is_ray(job, tasks)):
             return None
         return _read(job, tasks, labelled)
@@ -116,7 +116,7 @@ def job_reader(*, all_jobs: bool) -> JobReader:
 
 def _edition(job: Object) -> tuple[object, ...]:
     """Whatever decides on head and mistakes: the generation counts the changes of the spec."""
-    return (job["metadata"]["uid"], job["metadata"].get("generation"), _says_no(job))
+    return (job["metadata"]["uid"], job["metadata"].get("generation"), jobs.is_declined(job))
 
 
 def _phase(job: Object) -> str:
@@ -127,13 +127,9 @@ def _is_deleting(job: Object) -> bool:
     return bool(job["metadata"].get("deletionTimestamp"))
 
 
-def _is_labelled(task: Task) -> bool:
-    return is_opted_in((task.body["template"].get("metadata") or {}).get("labels") or {})
-
-
 def _is_ray(job: Object, tasks: list[Task]) -> bool:
     plugins = job["spec"].get("plugins") or {}
-    if jobs.PLUGIN in plugins or _OTHER_FRAMEWORKS & plugins.keys() or _says_no(job):
+    if jobs.is_asked(job) or _OTHER_FRAMEWORKS & plugins.keys() or jobs.is_declined(job):
         return False
     return jobs.left_alone(job) is None and any(_has_container(task) for task in tasks if task.role == "head")
 
@@ -141,10 +137,6 @@ def _is_ray(job: Object, tasks: list[Task]) -> bool:
 def _has_container(task: Task) -> bool:
     containers = task.body["template"]["spec"]["containers"]
     return isinstance(choose_container(containers, task.name, "head", task.parsed.settings, opted_in=False), Chosen)
-
-
-def _says_no(job: Object) -> bool:
-    return (job["metadata"].get("annotations") or {}).get(ADOPT) == "false"
 
 
 def _read(job: Object, tasks: list[Task], labelled: list[Task]) -> RayJob:
@@ -168,7 +160,12 @@ def _head(job: Object, tasks: list[Task], labelled: list[Task]) -> Head | None:
     Other mistakes keep no Service away: a Job with one that Ray can live with runs all the same.
     """
     heads = [task for task in tasks if task.role == "head"]
-    if len(heads) != 1 or heads[0].parsed.mistakes or _says_no(job) or any(name_mistakes(job["metadata"]["name"])):
+    if (
+        len(heads) != 1
+        or heads[0].parsed.mistakes
+        or jobs.is_declined(job)
+        or any(name_mistakes(job["metadata"]["name"]))
+    ):
         return None
     if labelled and heads[0] not in labelled:
         return None
