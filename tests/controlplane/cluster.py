@@ -146,11 +146,24 @@ class ControlPlane:
         self, *arguments: str | Path, stdin: str | None = None, kubeconfig: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run kubectl, as the administrator unless told otherwise; returncode, stdout and stderr are the caller's."""
-        home = {"KUBECONFIG": str(kubeconfig or self.kubeconfig), "HOME": str(self._layout.folder)}
         return subprocess.run(
             [self._layout.programs["kubectl"], *arguments],
             input=stdin,
-            env=os.environ | home,
+            env=self._environment(kubeconfig or self.kubeconfig),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    def shell(self, line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+        """Run a line as an administrator types it, in a folder, with kubectl and volray on the PATH."""
+        programs = [self._layout.programs["kubectl"].parent, Path(sys.executable).parent, os.environ["PATH"]]
+        environment = self._environment(self.kubeconfig) | {"PATH": ":".join(map(str, programs))}
+        return subprocess.run(
+            ["/bin/sh", "-c", line],
+            cwd=folder,
+            env=environment,
             capture_output=True,
             text=True,
             check=False,
@@ -162,6 +175,9 @@ class ControlPlane:
         ready = _condition("Ready", "True" if phase == "Running" else "False")
         status = {"phase": phase, "conditions": [ready]}
         self.admin.patch(path("v1", "pods", namespace, pod) + "/status", {"status": status}, STRATEGIC)
+
+    def _environment(self, kubeconfig: Path) -> dict[str, str]:
+        return os.environ | {"KUBECONFIG": str(kubeconfig), "HOME": str(self._layout.folder)}
 
     def _start_all(self, installed: Sequence[Object], admission_plugins: Iterable[str], *, gates: bool) -> None:
         at = self._layout

@@ -1,10 +1,10 @@
 """volray on a control plane, installed as its users install it, and run as processes.
 
 What a user applies is applied, by `kubectl apply --server-side -k manifests/base`. The Deployments in it stay objects:
-nothing runs containers here. So the two programs run beside the control plane, with the arguments of the Deployments
-where those matter and with the tokens of the ServiceAccounts from the manifests: what RBAC does not give, they lack.
-There is no Service network either, so the configurations call a URL instead of the Service. The CA takes its real way:
-into the Secret, and from there into every caBundle.
+nothing runs containers here. So the two programs run beside the control plane, with the Deployments' arguments but for
+addresses, and with the tokens of the ServiceAccounts from the manifests: what RBAC does not give, they lack. There is
+no Service network either, so the manifests are a copy, in which the configurations call a URL instead of the Service.
+The CA takes its real way: into the Secret, and from there into every caBundle.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from tests.controlplane.client import JSON_PATCH, path
+from tests.controlplane.client import APPLY, STRATEGIC, path
 from tests.controlplane.components import Component, free_ports, listens
 from tests.controlplane.waiting import wait
 from tests.recordings import subject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tests.controlplane.cluster import ControlPlane
 
@@ -35,6 +35,10 @@ JOBS: Final = "batch.volcano.sh/v1alpha1"
 SYSTEM: Final = "volray-system"
 CONTROLLER: Final = f"system:serviceaccount:{SYSTEM}:volray-controller"
 
+BASE: Final = "base"
+LEGACY: Final = "overlays/legacy"
+PODS_ONLY: Final = "overlays/pods-only"
+
 _ROOT: Final = Path(__file__).parents[2]
 _NAME: Final = "batch.ray.volcano.sh"
 _REGISTRATION: Final = "admissionregistration.k8s.io/v1"
@@ -42,6 +46,25 @@ _CONFIGURATIONS: Final = tuple(
     path(_REGISTRATION, f"{kind}webhookconfigurations", name=_NAME) for kind in ("mutating", "validating")
 )
 _MUTATING_AND_VALIDATING: Final = 2
+_SERVICE: Final = re.compile(
+    r"service:\n +name: volray-webhook\n +namespace: volray-system\n +path: (\S+)\n +port: 443\n"
+)
+_CONTAINERS: Final = [{"name": "head", "image": "ray"}]
+_POD: Final = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "probe", "labels": {"ray.volcano.sh/cluster": "true"}},
+    "spec": {"containers": _CONTAINERS},
+}
+_JOB: Final = {
+    "apiVersion": JOBS,
+    "kind": "Job",
+    "metadata": {"name": "probe"},
+    "spec": {
+        "plugins": {"ray": []},
+        "tasks": [{"name": "head", "replicas": 1, "template": {"spec": {"containers": _CONTAINERS}}}],
+    },
+}
 
 
 class Volray:
@@ -49,45 +72,67 @@ class Volray:
 
     Attributes:
         plane: The control plane.
+        manifests: The folder `manifests` as it was applied.
         webhook: `volray serve`.
         controller: `volray controller`. Both are also among the plane's components, which end with the plane and whose
             logs stand with the others'.
     """
 
-    def __init__(self, plane: ControlPlane) -> None:
+    def __init__(self, plane: ControlPlane, manifests: Path, ports: Sequence[int]) -> None:
         self.plane = plane
-        self._port, self._side, controller_side = free_ports(3)
+        self.manifests = manifests
+        self._own: dict[str, list[str]] = {}
+        port, self._side, controller_side = ports
+        certs = plane.logs.parent / "certs"
         self.webhook = self._component(
             "volray-webhook",
-            f"serve --host=127.0.0.1 --port={self._port} --side-port={self._side} --cert-dir={plane.logs.parent}/certs"
-            f" --ca-secret=volray-ca --webhook-configuration={_NAME} --validating-configuration={_NAME}"
-            " --drain-seconds=0",
-            (self._port, self._side),
+            f"--host=127.0.0.1 --port={port} --side-port={self._side} --cert-dir={certs} --drain-seconds=0",
+            (port, self._side),
         )
         self.controller = self._component(
-            "volray-controller", f"controller --side-port={controller_side}", (controller_side,)
+            "volray-controller", f"--side-host=127.0.0.1 --side-port={controller_side}", (controller_side,)
         )
 
     @classmethod
-    def install(cls, plane: ControlPlane) -> Volray:
+    def install(cls, plane: ControlPlane, kustomization: str = BASE) -> Volray:
         """Install it, start it, and wait until it does its work.
+
+        Args:
+            plane: Where.
+            kustomization: What is applied, in the folder `manifests`.
 
         Raises:
             ComponentError: One of the programs did not come up.
         """
-        done = plane.kubectl("apply", "--server-side", "-k", _ROOT / "manifests" / "base")
+        ports = free_ports(3)
+        manifests = _calling(f"https://127.0.0.1:{ports[0]}", plane.logs.parent / "manifests")
+        done = plane.kubectl("apply", "--server-side", "-k", manifests / kustomization)
         assert done.returncode == 0, done.stderr
-        volray = cls(plane)
-        volray._call_url()
+        volray = cls(plane, manifests, ports)
         for component in (volray.webhook, volray.controller):
             plane.components[component.name] = component
             component.start()
         for component in (volray.webhook, volray.controller):
             component.wait_ready()
-        wait(volray._is_trusted, "the CA is in every configuration")
+        volray.wait_trusted()
         volray.wait_leading()
-        volray.wait_called(_MUTATING_AND_VALIDATING)
+        volray.wait_called(_MUTATING_AND_VALIDATING if kustomization != PODS_ONLY else 0)
+        wait(lambda: volray._calls_for(_POD) == 1, "a labelled pod is reviewed")
         return volray
+
+    def roll_out(self, source: Path | None = None) -> None:
+        """Start both programs anew, with what the Deployments say by now.
+
+        Args:
+            source: The folder with another version's packages; without it, this one's.
+        """
+        for component in (self.webhook, self.controller):
+            component.stop()
+            component.command = self._command(component.name, source)
+            component.start()
+        for component in (self.webhook, self.controller):
+            component.wait_ready()
+        self.wait_leading()
 
     def reviews(self, namespace: str) -> list[Object]:
         """Return what the webhook logged about each request for something in the namespace."""
@@ -105,9 +150,13 @@ class Volray:
         began, leads = '"event":"controller"', '"event":"leading"'
         wait(lambda: leads in self.controller.log.read_text().rpartition(began)[2], "the controller leads")
 
+    def wait_trusted(self) -> None:
+        """Wait until the CA is in every webhook of the configurations that are there."""
+        wait(self._is_trusted, "the CA is in every configuration")
+
     def wait_called(self, times: int) -> None:
         """Wait until a Job is reviewed so often: the apiserver learns of a configuration after a moment."""
-        wait(lambda: self._calls_for_a_job() == times, f"{times} calls for each Job")
+        wait(lambda: self._calls_for(_JOB) == times, f"{times} calls for each Job")
 
     @contextmanager
     def unregistered(self) -> Iterator[None]:
@@ -121,52 +170,57 @@ class Volray:
             yield
         finally:
             for at, configuration in zip(_CONFIGURATIONS, found, strict=True):
-                kept = {"name": _NAME, "labels": configuration["metadata"]["labels"]}
-                admin.create(at.rpartition("/")[0], configuration | {"metadata": kept})
+                self._register(at, configuration)
             self.wait_called(_MUTATING_AND_VALIDATING)
+
+    def _register(self, at: str, found: Object) -> None:
+        """Put a configuration back as it came about, kubectl's fields and volray's: another's would be conflicts."""
+        called = [each | {"clientConfig": {"url": each["clientConfig"]["url"]}} for each in found["webhooks"]]
+        trusted = [{"name": each["name"], "clientConfig": each["clientConfig"]} for each in found["webhooks"]]
+        kept = {"name": _NAME, "labels": found["metadata"]["labels"]}
+        self.plane.admin.patch(at, found | {"metadata": kept, "webhooks": called}, APPLY, fieldManager="kubectl")
+        self.plane.admin.patch(at, {"webhooks": trusted}, STRATEGIC, fieldManager="volray")
 
     def _component(self, name: str, arguments: str, ports: tuple[int, ...]) -> Component:
         config = self.plane.kubeconfig_for(self.plane.token(SYSTEM, name), SYSTEM)
-        program = Path(sys.executable).with_name("volray")
-        environment = [f"KUBECONFIG={config}", f"POD_NAMESPACE={SYSTEM}"]
+        self._own[name] = [f"KUBECONFIG={config}", *arguments.split()]
         side = ports[-1]
         return Component(
             name,
-            [str(shutil.which("env")), *environment, program, *arguments.split()],
+            self._command(name),
             self.plane.logs / f"{name}.log",
             ports,
             lambda: listens(side) and httpx.get(f"http://127.0.0.1:{side}/readyz", trust_env=False).is_success,
         )
 
-    def _call_url(self) -> None:
-        for each in _CONFIGURATIONS:
-            webhooks = self.plane.admin.get(each)["webhooks"]
-            changes = [
-                {
-                    "op": "replace",
-                    "path": f"/webhooks/{index}/clientConfig",
-                    "value": {"url": f"https://127.0.0.1:{self._port}{webhook['clientConfig']['service']['path']}"},
-                }
-                for index, webhook in enumerate(webhooks)
-            ]
-            self.plane.admin.patch(each, changes, JSON_PATCH)
+    def _command(self, name: str, source: Path | None = None) -> list[str]:
+        """Return the Deployment's command line; of an option that is there twice the last one counts."""
+        pod = self.plane.admin.get(path("apps/v1", "deployments", SYSTEM, name))["spec"]["template"]["spec"]
+        config, *own = self._own[name]
+        environment = [config, f"POD_NAMESPACE={SYSTEM}", *([f"PYTHONPATH={source}"] if source else [])]
+        program = Path(sys.executable).with_name("volray")
+        return [str(shutil.which("env")), *environment, str(program), *pod["containers"][0]["args"], *own]
 
     def _is_trusted(self) -> bool:
-        webhooks = [webhook for each in _CONFIGURATIONS for webhook in self.plane.admin.get(each)["webhooks"]]
+        there = filter(self.plane.admin.exists, _CONFIGURATIONS)
+        webhooks = [webhook for each in there for webhook in self.plane.admin.get(each)["webhooks"]]
         return all(webhook["clientConfig"].get("caBundle") for webhook in webhooks)
 
-    def _calls_for_a_job(self) -> int:
-        """Return how often the webhook is called for one new Ray Job that is to be adopted; nothing is kept of it."""
+    def _calls_for(self, probe: Object) -> int:
+        """Return how often the webhook is called for one such new object; nothing is kept of it."""
         before = self.calls()
-        task = {"name": "head", "replicas": 1, "template": {"spec": {"containers": [{"name": "head", "image": "ray"}]}}}
-        job = {
-            "apiVersion": JOBS,
-            "kind": "Job",
-            "metadata": {"name": "probe"},
-            "spec": {"plugins": {"ray": []}, "tasks": [task]},
-        }
-        self.plane.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(job))
+        self.plane.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(probe))
         return self.calls() - before
+
+
+def _calling(url: str, folder: Path) -> Path:
+    """Copy the folder `manifests`, with a URL where it names the Service, and return the copy."""
+    shutil.copytree(_ROOT / "manifests", folder, dirs_exist_ok=True)
+    file = folder / "base" / "webhook-configuration.yaml"
+    text, count = _SERVICE.subn(rf"url: {url}\1\n", file.read_text())
+    assert count == text.count("clientConfig:")
+    file.write_text(text)
+    return folder
 
 
 def documented(name: str, namespace: str) -> Object:
