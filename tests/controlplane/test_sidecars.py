@@ -1,0 +1,202 @@
+"""An injector of sidecars beside volray, called before it and after it: both do their work, and neither the other's."""
+
+import base64
+import json
+import re
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.controlplane.applied import apply, pods
+from tests.controlplane.client import path
+from tests.controlplane.cluster import ControlPlane
+from tests.controlplane.installed import Volray, default
+from tests.controlplane.waiting import wait
+
+Object = dict[str, Any]
+
+REGISTRATION = "admissionregistration.k8s.io/v1"
+MARK = "sidecar.istio.io/status"
+SIDECAR = {
+    "name": "istio-proxy",
+    "image": "istio/proxyv2",
+    "args": ["proxy", "sidecar"],
+    "ports": [{"name": "http-envoy-prom", "containerPort": 15090, "protocol": "TCP"}],
+    "readinessProbe": {
+        "httpGet": {"path": "/healthz/ready", "port": 15021, "scheme": "HTTP"},
+        "periodSeconds": 15,
+        "timeoutSeconds": 3,
+        "successThreshold": 1,
+        "failureThreshold": 4,
+    },
+}
+MOUNT = {"name": "istio-envoy", "mountPath": "/etc/istio/proxy"}
+VOLUME = {"name": "istio-envoy", "emptyDir": {"medium": "Memory"}}
+
+SELECTED = {"volcano.sh/job-name": "beside"}
+BEFORE, AFTER = "a-sidecars", "istio-sidecars"
+"""Names of configurations, which are called in the order of their names: on either side of batch.ray.volcano.sh."""
+
+
+@dataclass
+class Injector:
+    """A webhook that adds a container and a volume to each pod, at the beginning or at the end."""
+
+    place: str
+    seen: list[Object] = field(default_factory=list)
+
+    def review(self, review: Object) -> Object:
+        request = review["request"]
+        self.seen.append(request["object"])
+        answer = {"uid": request["uid"], "allowed": True, **self._patch(request["object"])}
+        return {"apiVersion": review["apiVersion"], "kind": review["kind"], "response": answer}
+
+    def _patch(self, pod: Object) -> Object:
+        if MARK in pod["metadata"].get("annotations", {}):
+            return {}
+        annotations = {**pod["metadata"].get("annotations", {}), MARK: "injected"}
+        operations = [
+            {"op": "add", "path": f"/spec/containers/{self.place}", "value": {**SIDECAR, "volumeMounts": [MOUNT]}},
+            {"op": "add", "path": f"/spec/volumes/{self.place}", "value": VOLUME},
+            {"op": "add", "path": "/metadata/annotations", "value": annotations},
+        ]
+        return {"patchType": "JSONPatch", "patch": base64.b64encode(json.dumps(operations).encode()).decode()}
+
+
+@contextmanager
+def serving(injector: Injector, certificates: Path) -> Iterator[str]:
+    """Serve the injector over HTTPS, and yield its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            body = json.dumps(injector.review(review)).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing: the apiserver's log and the assertions tell enough."""
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificates / "tls.crt", certificates / "tls.key")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"https://127.0.0.1:{server.server_port}/inject"
+        finally:
+            server.shutdown()
+
+
+@contextmanager
+def registered(plane: ControlPlane, name: str, url: str) -> Iterator[None]:
+    """Register the injector for the pods of one Job, with the reinvocation policy that injectors have."""
+    webhook = {
+        "name": "inject.sidecars.example.com",
+        "admissionReviewVersions": ["v1"],
+        "clientConfig": {"url": url, "caBundle": base64.b64encode(plane.ca.read_bytes()).decode()},
+        "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}],
+        "objectSelector": {"matchLabels": SELECTED},
+        "reinvocationPolicy": "IfNeeded",
+        "failurePolicy": "Fail",
+        "sideEffects": "None",
+    }
+    kind = {"apiVersion": REGISTRATION, "kind": "MutatingWebhookConfiguration"}
+    configurations = path(REGISTRATION, "mutatingwebhookconfigurations")
+    plane.admin.create(configurations, {**kind, "metadata": {"name": name}, "webhooks": [webhook]})
+    try:
+        yield
+    finally:
+        plane.admin.delete(f"{configurations}/{name}")
+
+
+@pytest.fixture(scope="session")
+def control_plane(volray: Volray) -> ControlPlane:
+    return volray.plane
+
+
+@pytest.fixture(params=["0", "-"], ids=["first", "last"])
+def injector(request: pytest.FixtureRequest) -> Injector:
+    return Injector(request.param)
+
+
+@pytest.fixture(params=[BEFORE, AFTER], ids=["before", "after"])
+def order(request: pytest.FixtureRequest, control_plane: ControlPlane, injector: Injector) -> Iterator[str]:
+    """The name under which the injector is registered; it is called by now."""
+    with serving(injector, control_plane.ca.parent) as url, registered(control_plane, request.param, url):
+        wait(lambda: is_called(control_plane, injector), "the injector is called")
+        yield request.param
+
+
+def is_called(plane: ControlPlane, injector: Injector) -> bool:
+    """Tell it by a pod of which nothing is kept."""
+    spec = {"containers": [{"name": "any", "image": "any"}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe", "labels": SELECTED}, "spec": spec}
+    plane.admin.create(path("v1", "pods", "default"), pod, dryRun="All")
+    return bool(injector.seen)
+
+
+def with_containers_of_another_name(namespace: str, name: str) -> Object:
+    job = default(namespace, name)
+    for task in job["spec"]["tasks"]:
+        task["template"]["spec"]["containers"][0]["name"] = "main"
+    return job
+
+
+def without_sidecar(pod: Object, job: str) -> Object:
+    """What the pod is apart from the sidecar and from its own name: container, volumes, labels, our annotations."""
+    spec, metadata = pod["spec"], pod["metadata"]
+    annotations = {key: value for key, value in metadata["annotations"].items() if key.startswith("ray.volcano.sh/")}
+    own = {
+        "spec": {
+            **spec,
+            "containers": [each for each in spec["containers"] if each["name"] != SIDECAR["name"]],
+            "volumes": [each for each in spec["volumes"] if each["name"] != VOLUME["name"]],
+        },
+        "metadata": {"labels": metadata["labels"], "annotations": annotations},
+    }
+    named_alike = re.sub(r"kube-api-access-\w+", "kube-api-access", json.dumps(own)).replace(job, "JOB")
+    plain: Object = json.loads(named_alike)
+    return plain
+
+
+@pytest.mark.parametrize("make", [default, with_containers_of_another_name])
+def test_beside_a_sidecar_a_pod_is_what_it_is_without_one(
+    volray: Volray, namespace: str, injector: Injector, order: str, make: Callable[[str, str], Object]
+) -> None:
+    plane, alone, beside = volray.plane, make(namespace, "alone"), make(namespace, "beside")
+    apply(plane, alone)
+    injector.seen.clear()
+    apply(plane, beside)
+    plain, found = pods(plane, alone), pods(plane, beside)
+    came_injected = {"ray.volcano.sh/injected" in each["metadata"]["annotations"] for each in first_calls(injector)}
+    assert came_injected == {order == AFTER}, "this is the order that was wanted"
+    for name, pod in found.items():
+        assert without_sidecar(pod, "beside") == without_sidecar(plain[name.replace("beside", "alone")], "alone")
+        assert_intact(pod, injector.place)
+
+
+def first_calls(injector: Injector) -> list[Object]:
+    """The pods as the injector first saw them: it is called again for those that changed after it."""
+    return [each for each in injector.seen if MARK not in each["metadata"]["annotations"]]
+
+
+def assert_intact(pod: Object, place: str) -> None:
+    """The sidecar and its volume are there once, where the injector put them and as it wrote them."""
+    containers, volumes = pod["spec"]["containers"], pod["spec"]["volumes"]
+    sidecar = containers[0 if place == "0" else -1]
+    kept = {key: value for key, value in sidecar.items() if key in {*SIDECAR, "env", "command", "livenessProbe"}}
+    assert kept == SIDECAR
+    assert MOUNT in sidecar["volumeMounts"]
+    assert [each["name"] for each in containers].count(SIDECAR["name"]) == 1
+    assert volumes.count(VOLUME) == 1
