@@ -307,25 +307,3 @@ def test_a_doubtful_job_is_made_with_a_warning(volray: Volray, namespace: str) -
     said = apply(volray.plane, job)
     assert "Warning: Task head has a command, but its end does not end the Job" in said
     assert volray.plane.admin.exists(job_path(job))
-
-
-@pytest.mark.volcano(*VERSIONS)
-def test_a_tensorflow_job_and_a_deployment_are_none_of_volrays_business(volray: Volray, namespace: str) -> None:
-    plane, job = volray.plane, documented("tf", namespace)
-    mark = plane.audit.mark()
-    apply(plane, job)
-    done = plane.kubectl("create", "deployment", "web", "--image=nginx", "-n", namespace)
-    assert done.returncode == 0, done.stderr
-    settled(plane, job)
-
-    def of_both() -> list[Object]:
-        found = plane.admin.items(path("v1", "pods", namespace))
-        assert len(found) == 4
-        return found
-
-    found = wait(of_both, "the Deployment has its pod, too")
-    assert not any("ray" in json.dumps(pod["metadata"].get("annotations", {})) for pod in found)
-    done = plane.kubectl("annotate", "jobs.batch.volcano.sh/tf", "a=b", "-n", namespace)
-    assert done.returncode == 0, done.stderr
-    assert volray.reviews(namespace) == []
-    assert plane.audit.writes(since=mark, user=CONTROLLER, namespace=namespace) == []
