@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from tests.controlplane.client import Api
 
+_READS = frozenset({"get", "list", "watch"})
+_DECISION = "authorization.k8s.io/decision"
 _FENCE = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "fence"}}
 
 
@@ -41,6 +43,25 @@ class Write:
     code: int
 
 
+@dataclass(frozen=True)
+class Asked:
+    """One request of a ServiceAccount of volray's, reads included, as authorization sees it.
+
+    Attributes:
+        group: The API group; empty for the core.
+        resource: Of what, with the subresource.
+        name: Of which; empty where the path has none.
+        verb: What.
+        allowed: Whether RBAC allows it. A quota's refusal is a 403, too, and none of RBAC's.
+    """
+
+    group: str
+    resource: str
+    name: str
+    verb: str
+    allowed: bool
+
+
 class Audit:
     """The audit log of one apiserver."""
 
@@ -63,6 +84,12 @@ class Audit:
             if all(getattr(write, name) == value for name, value in wanted.items() if value)
         ]
 
+    def asked(self, user: str, *, since: int = 0) -> set[Asked]:
+        """Return what a ServiceAccount of volray's asked for since a mark, or since the control plane started."""
+        self._catch_up()
+        events = self._lines(since)
+        return {_asked(event) for event in events if event["user"]["username"] == user and "objectRef" in event}
+
     def _catch_up(self) -> None:
         """Wait until the log holds all requests answered so far: an answer may overtake its line in the log."""
         start = self._log.stat().st_size
@@ -80,7 +107,26 @@ class Audit:
 
 
 def _writes(events: Iterator[dict[str, Any]]) -> Iterator[Write]:
-    return (_write(event) for event in events if "objectRef" in event and "dryRun=" not in event["requestURI"])
+    return (_write(event) for event in events if _is_write(event))
+
+
+def _is_write(event: dict[str, Any]) -> bool:
+    return "objectRef" in event and event["verb"] not in _READS and "dryRun=" not in event["requestURI"]
+
+
+def _asked(event: dict[str, Any]) -> Asked:
+    about = event["objectRef"]
+    return Asked(
+        group=about.get("apiGroup", ""),
+        resource=_resource(about),
+        name=about.get("name", ""),
+        verb=event["verb"],
+        allowed=event["annotations"][_DECISION] == "allow",
+    )
+
+
+def _resource(about: dict[str, str]) -> str:
+    return "/".join(filter(None, [about["resource"], about.get("subresource")]))
 
 
 def _write(event: dict[str, Any]) -> Write:
@@ -89,7 +135,7 @@ def _write(event: dict[str, Any]) -> Write:
         user=event["user"]["username"],
         agent=event.get("userAgent", "").partition("/")[0],
         verb=event["verb"],
-        resource="/".join(filter(None, [about["resource"], about.get("subresource")])),
+        resource=_resource(about),
         namespace=about.get("namespace", ""),
         name=about.get("name", ""),
         code=event.get("responseStatus", {}).get("code", 0),

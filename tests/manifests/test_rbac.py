@@ -2,9 +2,8 @@
 
 import pytest
 
+from tests.grants import Grant, grants
 from tests.manifests import Manifest
-
-Grant = tuple[str, str, str, str]
 
 EXPECTED: dict[str, set[Grant]] = {
     "Role/volray-webhook": {
@@ -27,18 +26,6 @@ EXPECTED: dict[str, set[Grant]] = {
         *(("", "events", "*", verb) for verb in ("create", "patch")),
     },
 }
-
-
-def grants(role: Manifest) -> set[Grant]:
-    """Every (group, resource, name, verb) of a role; the name of a rule without names is `*`."""
-    return {
-        (group, resource, name, verb)
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for name in rule.get("resourceNames") or ["*"]
-        for verb in rule["verbs"]
-    }
 
 
 def test_there_are_no_other_roles(objects: dict[str, Manifest]) -> None:
