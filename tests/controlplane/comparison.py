@@ -42,7 +42,7 @@ _FIELDS = tuple(
         (r"spec\.ports\[(?P<item>[^]]*)\]\.targetPort", "target ports"),
         (r"spec\.(?P<item>hostname|subdomain)", "name in DNS"),
         (r"spec\.(?P<item>\w+)", "spec"),
-        (r"made\.(?P<item>.+)", "objects"),
+        (r"made\.(?P<item>.+)", "other objects"),
         (r"(?P<item>.+)", "others"),
     )
 )
