@@ -121,9 +121,31 @@ class Volray:
             yield
         finally:
             for at, configuration in zip(_CONFIGURATIONS, found, strict=True):
-                kept = {"name": _NAME, "labels": configuration["metadata"]["labels"]}
-                admin.create(at.rpartition("/")[0], configuration | {"metadata": kept})
+                self._register(at, configuration, _NAME)
             self.wait_called(_MUTATING_AND_VALIDATING)
+
+    @contextmanager
+    def registered_as(self, name: str) -> Iterator[None]:
+        """For a while mutate under another name: mutating configurations are called in the order of their names."""
+        usual = _CONFIGURATIONS[0]
+        self._rename(usual, name)
+        try:
+            yield
+        finally:
+            self._rename(f"{usual.rpartition('/')[0]}/{name}", _NAME)
+
+    def _rename(self, at: str, name: str) -> None:
+        """Rename the mutating configuration; nothing mutates for a moment, so that no old name is still in use."""
+        found = self.plane.admin.get(at)
+        self.plane.admin.delete(at)
+        self.wait_called(_MUTATING_AND_VALIDATING - 1)
+        self._register(at, found, name)
+        self.wait_called(_MUTATING_AND_VALIDATING)
+
+    def _register(self, at: str, configuration: Object, name: str) -> None:
+        """Create a configuration that was deleted."""
+        kept = {"name": name, "labels": configuration["metadata"]["labels"]}
+        self.plane.admin.create(at.rpartition("/")[0], configuration | {"metadata": kept})
 
     def _component(self, name: str, arguments: str, ports: tuple[int, ...]) -> Component:
         config = self.plane.kubeconfig_for(self.plane.token(SYSTEM, name), SYSTEM)
