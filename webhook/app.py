@@ -40,7 +40,7 @@ class Endpoint:
     """POST an AdmissionReview, get one back.
 
     Args:
-        path: Where it is, which is also its label in the metrics.
+        path: Where it is, which is also its name in the metrics and in the log.
         decide: The verdict on a review; it never raises.
         metrics: Of the process.
         health: Says whether connections are to be closed.
@@ -58,7 +58,8 @@ class Endpoint:
                 status, answer = 200, self._answer(await _body(receive))
             except ReviewError as error:
                 status, answer = error.status, _problem(error)
-                log.event("no-review", status=status, reason=error.finding.code, message=error.finding.text)
+                found = error.finding
+                log.event("no-review", webhook=self.path, status=status, reason=found.code, message=found.text)
         self.metrics.requests.labels(self.path, str(status)).inc()
         await _respond(send, status, answer, close=self.health.draining)
 
@@ -69,8 +70,8 @@ class Endpoint:
         answer = encode(asked.uid, verdict)
         nanoseconds = perf_counter_ns() - start
         self.latency.observe(nanoseconds / 1e9)
-        self.metrics.review(verdict)
-        log.review(asked, verdict, nanoseconds // 1000)
+        self.metrics.review(self.path, verdict)
+        log.review(self.path, asked, verdict, nanoseconds // 1000)
         return answer
 
 

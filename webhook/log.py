@@ -22,10 +22,11 @@ def event(name: str, /, **fields: object) -> None:
         sys.stdout.buffer.flush()
 
 
-def review(asked: Review, verdict: Verdict, microseconds: int) -> None:
-    """The line of one review; the uid is the one in the apiserver's audit log."""
+def review(webhook: str, asked: Review, verdict: Verdict, microseconds: int) -> None:
+    """The line of one review, with the path that it came to; the uid is the one in the apiserver's audit log."""
     event(
         "review",
+        webhook=webhook,
         uid=asked.uid,
         namespace=asked.namespace,
         name=asked.name,

@@ -32,7 +32,10 @@ class Metrics:
             "volray_webhook_requests_total", "Requests by HTTP status.", ["webhook", "code"], registry=self.registry
         )
         self.reviews = Counter(
-            "volray_reviews_total", "Reviews by what became of them.", ["outcome", "reason"], registry=self.registry
+            "volray_reviews_total",
+            "Reviews by what became of them.",
+            ["webhook", "outcome", "reason"],
+            registry=self.registry,
         )
         self.not_after = Gauge(
             "volray_certificate_not_after_seconds",
@@ -40,10 +43,10 @@ class Metrics:
             registry=self.registry,
         )
 
-    def review(self, verdict: Verdict) -> None:
-        """Counts a verdict: injected, allowed as it was, or denied."""
-        outcome = "denied" if not verdict.allowed else "injected" if verdict.operations else "allowed"
-        self.reviews.labels(outcome, verdict.reason.value).inc()
+    def review(self, webhook: str, verdict: Verdict) -> None:
+        """Counts a verdict of one webhook: patched, allowed as it was, or denied."""
+        outcome = "denied" if not verdict.allowed else "patched" if verdict.operations else "allowed"
+        self.reviews.labels(webhook, outcome, verdict.reason.value).inc()
 
     def text(self) -> bytes:
         """The exposition format of Prometheus."""

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from tests.controlplane.client import path
 from tests.controlplane.cluster import NODE
+from tests.controlplane.comparison import normalised
 from tests.controlplane.installed import default, documented, job_path, service_path
 from tests.controlplane.waiting import wait
+from webhook.version import __version__
 
 if TYPE_CHECKING:
     from tests.controlplane.cluster import ControlPlane
 
 Object = dict[str, Any]
+
+_INJECTED = '"ray.volcano.sh/injected": "{}"'
 
 DOCUMENTATION = ("default", "ray-cluster-job", "ray-cluster-custom", "ray-compute-job")
 """The Jobs of Volcano's documentation: the smallest; with `svc`; with names and ports of its own; with a program."""
@@ -84,6 +88,31 @@ def left(plane: ControlPlane, namespace: str) -> list[str]:
     done = plane.kubectl("get", kinds, "-n", namespace, "-o", "name")
     assert done.returncode == 0, done.stderr
     return [name for name in done.stdout.split() if name != "configmap/kube-root-ca.crt"]
+
+
+def cluster_of(plane: ControlPlane, job: Object) -> dict[str, Object]:
+    """Apply a Job, and take it away again.
+
+    Returns:
+        A pod of each task by the task's name, the head `Service`, and the `Job` as the names of what else was made.
+        What is theirs alone, as uids, is replaced, so that two clusters can be compared.
+    """
+    namespace = job["metadata"]["namespace"]
+    apply(plane, job)
+    bound, head = pods(plane, job), service(plane, job)
+    uid = plane.admin.get(job_path(job))["metadata"]["uid"]
+    others = [name.replace(uid, "UID") for name in left(plane, namespace) if not name.startswith(("job.", "pod/"))]
+    remove(plane, job)
+    tasks = {pod["metadata"]["annotations"]["volcano.sh/task-spec"]: pod for pod in reversed(bound.values())}
+    objects = {**dict(sorted(tasks.items())), "Service": head, "Job": {"made": dict.fromkeys(others, "")}}
+    names = {uid: "UID", namespace: "default", _INJECTED.format(__version__): _INJECTED.format("VERSION")}
+    return {name: normalised(found, names) for name, found in objects.items()}
+
+
+def remove(plane: ControlPlane, job: Object) -> None:
+    """Delete a Job, and wait until its namespace is empty."""
+    plane.admin.delete(job_path(job), propagationPolicy="Foreground")
+    wait(lambda: left(plane, job["metadata"]["namespace"]) == [], "nothing is left")
 
 
 def is_in_tree(pod: Object) -> bool:

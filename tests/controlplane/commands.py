@@ -50,9 +50,6 @@ _IDLE_CONTROLLERS = {
         "token-cleaner-controller",
     ),
     "vc-controller-manager": (
-        "jobflow-controller",
-        "jobtemplate-controller",
-        "cronjob-controller",
         "hyperNode-controller",
         "colocation-configuration-controller",
         "sharding-controller",

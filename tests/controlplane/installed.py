@@ -170,16 +170,35 @@ class Volray:
             yield
         finally:
             for at, configuration in zip(_CONFIGURATIONS, found, strict=True):
-                self._register(at, configuration)
+                self._register(at, configuration, _NAME)
             self.wait_called(_MUTATING_AND_VALIDATING)
 
-    def _register(self, at: str, found: Object) -> None:
+    @contextmanager
+    def registered_as(self, name: str) -> Iterator[None]:
+        """For a while mutate under another name: mutating configurations are called in the order of their names."""
+        usual = _CONFIGURATIONS[0]
+        self._rename(usual, name)
+        try:
+            yield
+        finally:
+            self._rename(f"{usual.rpartition('/')[0]}/{name}", _NAME)
+
+    def _rename(self, at: str, name: str) -> None:
+        """Rename the mutating configuration; nothing mutates for a moment, so that no old name is still in use."""
+        found = self.plane.admin.get(at)
+        self.plane.admin.delete(at)
+        self.wait_called(_MUTATING_AND_VALIDATING - 1)
+        self._register(at, found, name)
+        self.wait_called(_MUTATING_AND_VALIDATING)
+
+    def _register(self, at: str, found: Object, name: str) -> None:
         """Put a configuration back as it came about, kubectl's fields and volray's: another's would be conflicts."""
         called = [each | {"clientConfig": {"url": each["clientConfig"]["url"]}} for each in found["webhooks"]]
         trusted = [{"name": each["name"], "clientConfig": each["clientConfig"]} for each in found["webhooks"]]
-        kept = {"name": _NAME, "labels": found["metadata"]["labels"]}
-        self.plane.admin.patch(at, found | {"metadata": kept, "webhooks": called}, APPLY, fieldManager="kubectl")
-        self.plane.admin.patch(at, {"webhooks": trusted}, STRATEGIC, fieldManager="volray")
+        wanted = found | {"metadata": {"name": name, "labels": found["metadata"]["labels"]}, "webhooks": called}
+        there = f"{at.rpartition('/')[0]}/{name}"
+        self.plane.admin.patch(there, wanted, APPLY, fieldManager="kubectl")
+        self.plane.admin.patch(there, {"webhooks": trusted}, STRATEGIC, fieldManager="volray")
 
     def _component(self, name: str, arguments: str, ports: tuple[int, ...]) -> Component:
         config = self.plane.kubeconfig_for(self.plane.token(SYSTEM, name), SYSTEM)

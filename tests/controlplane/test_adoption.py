@@ -1,205 +1,24 @@
 """Ray Jobs as people apply them, with volray installed as they install it: their fate, and that of others' Jobs."""
 
-import copy
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tests.controlplane.applied import apply, edition, is_in_tree, left, pods, refusal, service, settled
 from tests.controlplane.build import NEWEST, VERSIONS
 from tests.controlplane.client import path
-from tests.controlplane.cluster import NODE, ControlPlane
-from tests.controlplane.installed import CONTROLLER, Volray, default, documented, job_path, service_path
+from tests.controlplane.cluster import ControlPlane
+from tests.controlplane.installed import CONTROLLER, Volray, default, documented, job_path
 from tests.controlplane.waiting import wait
 
 Object = dict[str, Any]
-
-IN_TREE = "ray start --head --block"
-FAMILIAR = {"gcs": 6379, "dashboard": 8265, "client-server": 10001}
-THEIR_OWN = {"gcs": 6380, "dashboard": 8266, "client-server": 10002}
-
-
-def with_own_command(namespace: str) -> Object:
-    return documented("ray-compute-job", namespace)
-
-
-def with_names_and_ports(namespace: str) -> Object:
-    return documented("ray-cluster-custom", namespace)
-
-
-def with_svc(namespace: str) -> Object:
-    return documented("ray-cluster-job", namespace)
-
-
-DOCUMENTED = [
-    pytest.param(default, FAMILIAR, id="default"),
-    pytest.param(with_svc, FAMILIAR, id="svc"),
-    pytest.param(with_names_and_ports, THEIR_OWN, id="names-and-ports"),
-    pytest.param(with_own_command, FAMILIAR, id="own-command"),
-]
 
 
 @pytest.fixture(scope="session")
 def control_plane(volray: Volray) -> ControlPlane:
     return volray.plane
-
-
-def apply(plane: ControlPlane, job: Object, *arguments: str) -> str:
-    """Apply a file, and return what kubectl said about it."""
-    done = plane.kubectl("apply", *arguments, "-f", "-", stdin=json.dumps(job))
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
-
-
-def refusal(plane: ControlPlane, job: Object) -> str:
-    done = plane.kubectl("apply", "-f", "-", stdin=json.dumps(job))
-    assert done.returncode != 0, done.stdout
-    return done.stderr
-
-
-def pods(plane: ControlPlane, job: Object) -> dict[str, Object]:
-    """Wait until the Job's pods are all there and bound, and return them by name."""
-    count = sum(task["replicas"] for task in job["spec"]["tasks"])
-    selector = f"volcano.sh/job-name={job['metadata']['name']}"
-
-    def bound() -> list[Object]:
-        found = plane.admin.items(path("v1", "pods", job["metadata"]["namespace"]), labelSelector=selector)
-        assert [pod["spec"].get("nodeName") for pod in found] == [NODE] * count
-        return found
-
-    return {pod["metadata"]["name"]: pod for pod in wait(bound, f"{count} pods are bound")}
-
-
-def service(plane: ControlPlane, job: Object) -> Object:
-    wait(lambda: plane.admin.exists(service_path(job)), "there is the head Service")
-    return plane.admin.get(service_path(job))
-
-
-def edition(plane: ControlPlane, job: Object) -> tuple[int, str]:
-    metadata = plane.admin.get(job_path(job))["metadata"]
-    return metadata["generation"], metadata["resourceVersion"]
-
-
-def settled(plane: ControlPlane, job: Object) -> Object:
-    """Let the Job's pods run, so that Volcano has nothing more to write on it, and return it."""
-    for name in pods(plane, job):
-        plane.set_phase(job["metadata"]["namespace"], name, "Running")
-    count = sum(task["replicas"] for task in job["spec"]["tasks"])
-
-    def running() -> Object:
-        found = plane.admin.get(job_path(job))
-        status = found["status"]
-        assert (status["state"]["phase"], status.get("running")) == ("Running", count)
-        return found
-
-    return wait(running, "the Job runs")
-
-
-def left(plane: ControlPlane, namespace: str) -> list[str]:
-    """What is in the namespace but Events and what Kubernetes puts into every namespace."""
-    kinds = "jobs.batch.volcano.sh,podgroups.scheduling.volcano.sh,pods,services,configmaps,secrets,networkpolicies"
-    done = plane.kubectl("get", kinds, "-n", namespace, "-o", "name")
-    assert done.returncode == 0, done.stderr
-    return [name for name in done.stdout.split() if name != "configmap/kube-root-ca.crt"]
-
-
-@pytest.mark.volcano(*VERSIONS)
-@pytest.mark.parametrize(("make", "ports"), DOCUMENTED)
-def test_the_jobs_of_the_documentation_are_adopted(
-    volray: Volray, namespace: str, make: Callable[[str], Object], ports: dict[str, int]
-) -> None:
-    plane, job = volray.plane, make(namespace)
-    apply(plane, job)
-    stored = plane.admin.get(job_path(job))
-    assert "ray" not in stored["spec"].get("plugins", {}), "Volcano sees no plugins.ray"
-    assert "adopted" in [review["reason"] for review in volray.reviews(namespace)]
-    for pod in pods(plane, job).values():
-        assert "ray.volcano.sh/injected" in pod["metadata"]["annotations"]
-        role = "head" if pod["metadata"]["annotations"]["volcano.sh/task-spec"].endswith("head") else "worker"
-        assert pod["metadata"]["labels"]["ray.volcano.sh/node-type"] == role
-        begun = "ray start --head" if role == "head" else 'ray start --address="$VOLRAY_ADDRESS"'
-        assert [container["name"] for container in pod["spec"]["containers"] if _says(container, begun)]
-    found = service(plane, job)
-    assert {port["name"]: (port["port"], port["targetPort"]) for port in found["spec"]["ports"]} == {
-        name: (number, number) for name, number in ports.items()
-    }
-    head = job["spec"]["tasks"][0]["name"]
-    assert found["spec"]["selector"]["volcano.sh/task-spec"] == head
-    assert found["spec"]["publishNotReadyAddresses"]
-    (owner,) = found["metadata"]["ownerReferences"]
-    assert (owner["kind"], owner["uid"], owner["controller"]) == ("Job", stored["metadata"]["uid"], True)
-
-
-def _says(container: Object, text: str) -> bool:
-    return text in " ".join([*container.get("command", ()), *container.get("args", ())])
-
-
-@pytest.mark.volcano(*VERSIONS)
-def test_the_program_of_the_head_is_still_in_its_command(volray: Volray, namespace: str) -> None:
-    job = with_own_command(namespace)
-    apply(volray.plane, job)
-    program = job["spec"]["tasks"][0]["template"]["spec"]["containers"][0]["command"][2]
-    (container,) = pods(volray.plane, job)["ray-compute-job-head-0"]["spec"]["containers"]
-    assert _says(container, program)
-
-
-@pytest.mark.volcano(*VERSIONS)
-@pytest.mark.parametrize("side", ["client", "server"])
-@pytest.mark.parametrize(("make", "ports"), DOCUMENTED)
-def test_to_apply_the_same_file_again_changes_nothing_and_another_number_of_workers_scales(
-    volray: Volray, namespace: str, make: Callable[[str], Object], ports: dict[str, int], side: str
-) -> None:
-    plane, job = volray.plane, make(namespace)
-    arguments = ["--server-side"] if side == "server" else []
-    apply(plane, job, *arguments)
-    service(plane, job)
-    settled(plane, job)
-    before = edition(plane, job)
-    apply(plane, job, *arguments)
-    assert edition(plane, job) == before
-    larger = copy.deepcopy(job)
-    larger["spec"]["tasks"][1]["replicas"] += 1
-    apply(plane, larger, *arguments)
-    pods(plane, larger)
-    assert {each["name"]: each["port"] for each in service(plane, job)["spec"]["ports"]} == ports
-
-
-@pytest.mark.volcano(*VERSIONS)
-@pytest.mark.parametrize("cascade", ["foreground", "background"])
-def test_a_deleted_job_leaves_nothing_behind(volray: Volray, namespace: str, cascade: str) -> None:
-    plane, job = volray.plane, with_svc(namespace)
-    apply(plane, job)
-    service(plane, job)
-    settled(plane, job)
-    assert "service/ray-cluster-job-head-svc" in left(plane, namespace)
-    done = plane.kubectl("delete", "jobs.batch.volcano.sh", "--all", "-n", namespace, f"--cascade={cascade}")
-    assert done.returncode == 0, done.stderr
-    wait(lambda: left(plane, namespace) == [], "nothing is left")
-
-
-@pytest.mark.volcano(NEWEST)
-@pytest.mark.parametrize(("make", "ports"), DOCUMENTED)
-def test_the_in_tree_plugin_never_acts_on_an_adopted_job(
-    volray: Volray, namespace: str, make: Callable[[str], Object], ports: dict[str, int]
-) -> None:
-    plane, job = volray.plane, make(namespace)
-    mark = plane.audit.mark()
-    apply(plane, job)
-    found = service(plane, job)
-    assert {each["targetPort"] for each in found["spec"]["ports"]} == set(ports.values())
-    settled(plane, job)
-    assert not any(_is_in_tree(pod) for pod in pods(plane, job).values())
-    writes = plane.audit.writes(since=mark, namespace=namespace)
-    name = found["metadata"]["name"]
-    made = [write for write in writes if (write.resource, write.name) == ("services", name)]
-    assert [(write.user, write.verb, write.code) for write in made] == [(CONTROLLER, "create", 201)]
-
-
-def _is_in_tree(pod: Object) -> bool:
-    return any(
-        container.get("command", ["", "", ""])[-1].startswith(IN_TREE) for container in pod["spec"]["containers"]
-    )
 
 
 @pytest.mark.volcano(NEWEST)
@@ -208,7 +27,7 @@ def test_a_job_that_says_no_stays_the_in_tree_plugins(volray: Volray, namespace:
     job["metadata"]["annotations"] = {"ray.volcano.sh/adopt": "false"}
     mark = plane.audit.mark()
     apply(plane, job)
-    assert _is_in_tree(pods(plane, job)["default-head-0"])
+    assert is_in_tree(pods(plane, job)["default-head-0"])
     managers = {each["manager"] for each in service(plane, job)["metadata"]["managedFields"]}
     assert managers == {"vc-controller-manager"}
     assert volray.reviews(namespace) == []
@@ -302,7 +121,7 @@ def test_changed_settings_of_an_adopted_job_are_refused_in_a_sentence(volray: Vo
 
 @pytest.mark.volcano(*VERSIONS)
 def test_a_doubtful_job_is_made_with_a_warning(volray: Volray, namespace: str) -> None:
-    job = with_own_command(namespace)
+    job = documented("ray-compute-job", namespace)
     del job["spec"]["tasks"][0]["policies"]
     said = apply(volray.plane, job)
     assert "Warning: Task head has a command, but its end does not end the Job" in said

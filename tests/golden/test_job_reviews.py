@@ -20,7 +20,7 @@ from webhook.health import Health
 from webhook.metrics import Metrics
 
 if TYPE_CHECKING:
-    from tests.golden.conftest import Golden
+    from tests.golden.files import Golden
     from webhook.names import Object
 
 REVIEWS = recordings.names("job-*")
@@ -196,6 +196,6 @@ def test_a_template_of_jobs_is_never_refused() -> None:
 
 
 def test_no_expectation_is_left_over() -> None:
-    from tests.golden.conftest import FOLDER  # noqa: PLC0415
+    from tests.golden.files import FOLDER  # noqa: PLC0415
 
     assert sorted(path.stem for path in (FOLDER / "job-reviews").glob("*.yaml")) == REVIEWS

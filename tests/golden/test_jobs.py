@@ -12,7 +12,7 @@ from tests import recordings
 from webhook.cli import main
 
 if TYPE_CHECKING:
-    from tests.golden.conftest import Golden
+    from tests.golden.files import Golden
 
 JOBS = recordings.names("job-create-*")
 
@@ -49,6 +49,6 @@ def test_the_pods_of_a_job_come_out_as_expected(golden: Golden) -> None:
 
 
 def test_no_expectation_is_left_over() -> None:
-    from tests.golden.conftest import FOLDER  # noqa: PLC0415
+    from tests.golden.files import FOLDER  # noqa: PLC0415
 
     assert sorted(path.stem for path in (FOLDER / "jobs").glob("*.yaml")) == JOBS

@@ -21,7 +21,7 @@ from webhook.health import Health
 from webhook.metrics import Metrics
 
 if TYPE_CHECKING:
-    from tests.golden.conftest import Golden
+    from tests.golden.files import Golden
     from webhook.names import Object
 
 PODS = recordings.names("pod-create-*")
@@ -94,6 +94,6 @@ def test_the_same_review_gives_the_same_bytes() -> None:
 
 
 def test_no_expectation_is_left_over() -> None:
-    from tests.golden.conftest import FOLDER  # noqa: PLC0415
+    from tests.golden.files import FOLDER  # noqa: PLC0415
 
     assert sorted(path.stem for path in (FOLDER / "pods").glob("*.yaml")) == PODS

@@ -33,8 +33,8 @@ class Application:
         self._main = create_app(self.metrics, self.health, ipv6=ipv6)
         self._side = create_side_app(self.metrics, self.health)
 
-    def post(self, body: bytes, headers: dict[str, str] | None = None) -> httpx.Response:
-        return self.send("POST", "/mutate", body, JSON if headers is None else headers)
+    def post(self, body: bytes, headers: dict[str, str] | None = None, path: str = "/mutate") -> httpx.Response:
+        return self.send("POST", path, body, JSON if headers is None else headers)
 
     def send(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> httpx.Response:
         return asyncio.run(_send(self._main, method, path, body, headers or {}))
@@ -42,9 +42,9 @@ class Application:
     def side(self, path: str, method: str = "GET") -> httpx.Response:
         return asyncio.run(_send(self._side, method, path, b"", {}))
 
-    def review(self, review: Any) -> Object:
+    def review(self, review: Any, path: str = "/mutate") -> Object:
         """The response in the answer to a review."""
-        answer = self.post(json.dumps(review).encode())
+        answer = self.post(json.dumps(review).encode(), path=path)
         assert answer.status_code == httpx.codes.OK, answer.text
         response: Object = answer.json()["response"]
         return response

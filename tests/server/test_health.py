@@ -61,23 +61,35 @@ def test_the_side_port_has_no_other_path(path: str, method: str, status: int, ap
     assert application.side(path, method).status_code == status
 
 
+ADOPTED = "job-create-native-minimal"
+WRONG = asking(
+    recordings.subject("job-create-labelled-minimal") | {"metadata": {"name": "7b"}},
+    kind={"group": "batch.volcano.sh", "version": "v1alpha1", "kind": "Job"},
+)
+
 OUTCOMES = [
-    (recordings.review(HEAD), "injected", "injected"),
-    (asking(pod(command=["ray", "start", "--head"])), "injected", "injected-own"),
-    (recordings.review("pod-create-bare"), "allowed", "not-volcano"),
-    (asking(pod(), operation="UPDATE"), "allowed", "not-create"),
-    (asking(pod(flags="--port=x")), "denied", "bad-value"),
+    ("/mutate", recordings.review(HEAD), "patched", "injected"),
+    ("/mutate", asking(pod(command=["ray", "start", "--head"])), "patched", "injected-own"),
+    ("/mutate", recordings.review("pod-create-bare"), "allowed", "not-volcano"),
+    ("/mutate", asking(pod(), operation="UPDATE"), "allowed", "not-create"),
+    ("/mutate", asking(pod(flags="--port=x")), "denied", "bad-value"),
+    ("/mutate-jobs", recordings.review(ADOPTED), "patched", "adopted"),
+    ("/mutate-jobs", recordings.review("job-create-tf"), "allowed", "not-a-ray-job"),
+    ("/validate-jobs", recordings.review("job-create-labelled-minimal"), "allowed", "job-judged"),
+    ("/validate-jobs", WRONG, "denied", "service-name"),
 ]
 
 
-@pytest.mark.parametrize(("review", "outcome", "reason"), OUTCOMES, ids=[reason for *_, reason in OUTCOMES])
-def test_a_review_counts_once_by_outcome_and_reason(
-    review: object, outcome: str, reason: str, application: Application
+@pytest.mark.parametrize(
+    ("path", "review", "outcome", "reason"), OUTCOMES, ids=[f"{path} {reason}" for path, _, _, reason in OUTCOMES]
+)
+def test_a_review_counts_once_by_webhook_outcome_and_reason(
+    path: str, review: object, outcome: str, reason: str, application: Application
 ) -> None:
     for count in (1, 2):
-        application.review(review)
-        assert application.sample(REVIEWS, outcome=outcome, reason=reason) == count
-        assert application.sample(f"{LATENCY}_count", webhook="/mutate") == count
+        application.review(review, path)
+        assert application.sample(REVIEWS, webhook=path, outcome=outcome, reason=reason) == count
+        assert application.sample(f"{LATENCY}_count", webhook=path) == count
     samples = [s for metric in application.metrics.reviews.collect() for s in metric.samples if s.name == REVIEWS]
     assert len(samples) == 1
 

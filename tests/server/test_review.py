@@ -285,6 +285,7 @@ class TestLog:
         assert line.pop("time")
         assert line == {
             "event": "review",
+            "webhook": "/mutate",
             "uid": review["request"]["uid"],
             "namespace": "default",
             "name": "minimal-head-0",
@@ -292,6 +293,22 @@ class TestLog:
             "reason": "injected",
             "allowed": True,
         }
+
+    @pytest.mark.parametrize(
+        ("path", "recorded"),
+        [
+            ("/mutate", HEAD),
+            ("/mutate-jobs", "job-create-native-minimal"),
+            ("/validate-jobs", "job-create-labelled-minimal"),
+        ],
+    )
+    def test_a_line_names_the_webhook_that_was_asked(
+        self, path: str, recorded: str, application: Application, capsysbinary: pytest.CaptureFixture[bytes]
+    ) -> None:
+        application.review(recordings.review(recorded), path)
+        application.post(b"{", path=path)
+        lines = [(line["event"], line["webhook"]) for line in self.lines(capsysbinary)]
+        assert lines == [("review", path), ("no-review", path)]
 
     def test_a_pod_without_a_name_is_called_by_its_generate_name(
         self, application: Application, capsysbinary: pytest.CaptureFixture[bytes]

@@ -125,7 +125,7 @@ def test_the_port_of_the_apiserver_has_no_other_business(path: str, server: Proc
 
 
 def test_a_review_moves_its_counter_by_one(server: Process) -> None:
-    counter = 'volray_reviews_total{outcome="injected",reason="injected"}'
+    counter = 'volray_reviews_total{outcome="patched",reason="injected",webhook="/mutate"}'
     before = server.sample(counter)
     server.post(BODY)
     assert server.sample(counter) == before + 1

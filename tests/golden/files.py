@@ -1,10 +1,9 @@
+"""Expectations in files that a person reads."""
+
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
-
-import pytest
 
 FOLDER = Path(__file__).parent
 
@@ -23,7 +22,13 @@ class Golden:
         assert path.exists(), f"{path.name} is missing: run `make golden` and read the difference"
         assert text == path.read_text(encoding="utf-8")
 
-
-@pytest.fixture
-def golden() -> Golden:
-    return Golden(rewrite=os.environ.get("VOLRAY_GOLDEN") == "rewrite")
+    def check_quoted(self, document: Path, table: str) -> None:
+        """Expect a table in a document; it is found there by its first line, and ends at the first empty one."""
+        text = document.read_text(encoding="utf-8")
+        heading = table.partition("\n")[0]
+        assert heading in text, f"{document.name} has no table that begins with {heading}"
+        quoted = text[text.index(heading) :].partition("\n\n")[0] + "\n"
+        if self.rewrite:
+            document.write_text(text.replace(quoted, table), encoding="utf-8")
+            quoted = table
+        assert quoted == table
