@@ -9,6 +9,7 @@ into the Secret, and from there into every caBundle.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -52,21 +53,22 @@ class Volray:
         webhook: `volray serve`.
         controller: `volray controller`. Both are also among the plane's components, which end with the plane and whose
             logs stand with the others'.
+        credentials: By a component's name, its token's id as the audit log has it.
     """
 
     def __init__(self, plane: ControlPlane) -> None:
         self.plane = plane
+        self.credentials: dict[str, str] = {}
         self._port, self._side, controller_side = free_ports(3)
         self.webhook = self._component(
+            "volray-webhook",
             "volray-webhook",
             f"serve --host=127.0.0.1 --port={self._port} --side-port={self._side} --cert-dir={plane.logs.parent}/certs"
             f" --ca-secret=volray-ca --webhook-configuration={_NAME} --validating-configuration={_NAME}"
             " --drain-seconds=0",
             (self._port, self._side),
         )
-        self.controller = self._component(
-            "volray-controller", f"controller --side-port={controller_side}", (controller_side,)
-        )
+        self.controller = self._controller("volray-controller", controller_side)
 
     @classmethod
     def install(cls, plane: ControlPlane) -> Volray:
@@ -102,8 +104,25 @@ class Volray:
 
     def wait_leading(self) -> None:
         """Wait until the controller that runs now holds the lease; a killed one's has to run out first, in 15 s."""
-        began, leads = '"event":"controller"', '"event":"leading"'
-        wait(lambda: leads in self.controller.log.read_text().rpartition(began)[2], "the controller leads")
+        wait(lambda: leads(self.controller), "the controller leads")
+
+    @contextmanager
+    def second_controller(self) -> Iterator[Component]:
+        """For a while run two replicas, as the Deployment does; afterwards the first runs again, and leads."""
+        (side,) = free_ports(1)
+        second = self._controller("volray-controller-2", side)
+        self.plane.components[second.name] = second
+        second.start()
+        try:
+            second.wait_ready()
+            yield second
+        finally:
+            del self.plane.components[second.name]
+            second.stop()
+            if not self.controller.alive:
+                self.controller.start()
+            self.controller.wait_ready()
+            self.wait_leading()
 
     def wait_called(self, times: int) -> None:
         """Wait until a Job is reviewed so often: the apiserver learns of a configuration after a moment."""
@@ -125,8 +144,13 @@ class Volray:
                 admin.create(at.rpartition("/")[0], configuration | {"metadata": kept})
             self.wait_called(_MUTATING_AND_VALIDATING)
 
-    def _component(self, name: str, arguments: str, ports: tuple[int, ...]) -> Component:
-        config = self.plane.kubeconfig_for(self.plane.token(SYSTEM, name), SYSTEM)
+    def _controller(self, name: str, side: int) -> Component:
+        return self._component(name, "volray-controller", f"controller --side-port={side}", (side,))
+
+    def _component(self, name: str, account: str, arguments: str, ports: tuple[int, ...]) -> Component:
+        token = self.plane.token(SYSTEM, account)
+        self.credentials[name] = _credential(token)
+        config = self.plane.kubeconfig_for(token, SYSTEM)
         program = Path(sys.executable).with_name("volray")
         environment = [f"KUBECONFIG={config}", f"POD_NAMESPACE={SYSTEM}"]
         side = ports[-1]
@@ -169,6 +193,18 @@ class Volray:
         return self.calls() - before
 
 
+def leads(controller: Component) -> bool:
+    """Tell whether the process that runs now has taken the lease; one that loses it ends."""
+    of_this_process = controller.log.read_text().rpartition('"event":"controller"')[2]
+    return controller.alive and '"event":"leading"' in of_this_process
+
+
+def _credential(token: str) -> str:
+    """Return the id of a ServiceAccount's token, which is a JWT, in the apiserver's words."""
+    claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+    return f"JTI={claims['jti']}"
+
+
 def documented(name: str, namespace: str) -> Object:
     """Return a Job as somebody applied it, from the recording of its creation."""
     annotations = subject(f"job-create-{name}")["metadata"]["annotations"]
@@ -180,6 +216,13 @@ def default(namespace: str, name: str = "default") -> Object:
     """Return the smallest of them, which asks for Ray and for nothing else."""
     job = documented("ray-cluster-job", namespace)
     return job | {"metadata": {"name": name, "namespace": namespace}, "spec": job["spec"] | {"plugins": {"ray": []}}}
+
+
+def lone_head(namespace: str, name: str) -> Object:
+    """Return a Job of one pod, which ends the Job: the cheapest, where many are wanted."""
+    job = default(namespace, name)
+    head = job["spec"]["tasks"][0] | {"policies": [{"event": "TaskCompleted", "action": "CompleteJob"}]}
+    return job | {"spec": job["spec"] | {"minAvailable": 1, "tasks": [head]}}
 
 
 def job_path(job: Object) -> str:
