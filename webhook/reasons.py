@@ -77,7 +77,6 @@ class Code(StrEnum):
     SERVICE_FOREIGN = "service-foreign"
     SERVICE_QUOTA = "service-quota"
     SERVICE_REFUSED = "service-refused"
-    NAMESPACE_ENDS = "namespace-ends"
 
     ONLY_CONTAINER = "only-container"
     LABELLED_OTHER_TASK = "labelled-other-task"
@@ -233,7 +232,6 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
             "Service {service} was refused: {why}.",
             "See what refuses it, a policy or volray's own rights; volray tries again by itself.",
         ),
-        Code.NAMESPACE_ENDS: Reason("Service {service} is not made: the namespace is being deleted."),
         Code.ONLY_CONTAINER: Reason(
             "Ray starts in {container}, the only container; none is named {wanted}.",
             "Rename it or say {flag}={container} in ray.volcano.sh/args.",

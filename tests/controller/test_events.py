@@ -75,7 +75,7 @@ def test_another_message_reason_or_job_is_another_event() -> None:
     with recording() as it:
         it.recorder.tell(JOB, QUOTA)
         it.recorder.tell(JOB, Event(finding(Code.SERVICE_QUOTA, service="demo-head-svc", why="fuller")))
-        it.recorder.tell(JOB, Event(finding(Code.NAMESPACE_ENDS, service="demo-head-svc")))
+        it.recorder.tell(JOB, Event(finding(Code.SERVICE_REFUSED, service="demo-head-svc", why="fuller")))
         it.recorder.tell(ray_job(uid="uid-2"), QUOTA)
         assert len(it.events()) == 4
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _READS = frozenset({"get", "list", "watch"})
 _DECISION = "authorization.k8s.io/decision"
+_CREDENTIAL = "authentication.kubernetes.io/credential-id"
 _FENCE = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "fence"}}
 
 
@@ -27,6 +28,7 @@ class Write:
     Attributes:
         user: As whom, for example `system:serviceaccount:volray-system:volray-controller`.
         agent: The user agent's first word without its version, for example `vc-controller-manager`.
+        credential: The token's id, by which two processes of one ServiceAccount differ; empty for a static token.
         verb: What.
         resource: Of what, with the subresource: `jobs`, `jobs/status`.
         namespace: Where; empty for what is in none.
@@ -36,6 +38,7 @@ class Write:
 
     user: str
     agent: str
+    credential: str
     verb: str
     resource: str
     namespace: str
@@ -74,10 +77,12 @@ class Audit:
         self._catch_up()
         return self._log.stat().st_size
 
-    def writes(self, *, since: int = 0, user: str = "", agent: str = "", namespace: str = "") -> list[Write]:
+    def writes(
+        self, *, since: int = 0, user: str = "", agent: str = "", credential: str = "", namespace: str = ""
+    ) -> list[Write]:
         """Return the writes since a mark, in the order of the log; every filter that is given must hold."""
         self._catch_up()
-        wanted = {"user": user, "agent": agent, "namespace": namespace}
+        wanted = {"user": user, "agent": agent, "credential": credential, "namespace": namespace}
         return [
             write
             for write in _writes(self._lines(since))
@@ -134,6 +139,7 @@ def _write(event: dict[str, Any]) -> Write:
     return Write(
         user=event["user"]["username"],
         agent=event.get("userAgent", "").partition("/")[0],
+        credential="".join(event["user"].get("extra", {}).get(_CREDENTIAL, ())),
         verb=event["verb"],
         resource=_resource(about),
         namespace=about.get("namespace", ""),

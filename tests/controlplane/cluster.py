@@ -239,7 +239,9 @@ class ControlPlane:
 
     def _apiserver_is_ready(self) -> bool:
         try:
-            return self.admin.request("GET", "/readyz").is_success
+            return self.admin.request(
+                "GET", "/readyz", seconds=2
+            ).is_success  # asked while it starts, it may never answer
         except (httpx.TransportError, RefusedError):
             return False
 

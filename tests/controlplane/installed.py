@@ -9,6 +9,7 @@ The CA takes its real way: into the Secret, and from there into every caBundle.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -76,22 +77,23 @@ class Volray:
         webhook: `volray serve`.
         controller: `volray controller`. Both are also among the plane's components, which end with the plane and whose
             logs stand with the others'.
+        credentials: By a component's name, its token's id as the audit log has it.
     """
 
     def __init__(self, plane: ControlPlane, manifests: Path, ports: Sequence[int]) -> None:
         self.plane = plane
         self.manifests = manifests
-        self._own: dict[str, list[str]] = {}
+        self.credentials: dict[str, str] = {}
+        self._own: dict[str, tuple[str, list[str]]] = {}
         port, self._side, controller_side = ports
         certs = plane.logs.parent / "certs"
         self.webhook = self._component(
             "volray-webhook",
+            "volray-webhook",
             f"--host=127.0.0.1 --port={port} --side-port={self._side} --cert-dir={certs} --drain-seconds=0",
             (port, self._side),
         )
-        self.controller = self._component(
-            "volray-controller", f"--side-host=127.0.0.1 --side-port={controller_side}", (controller_side,)
-        )
+        self.controller = self._controller("volray-controller", controller_side)
 
     @classmethod
     def install(cls, plane: ControlPlane, kustomization: str = BASE) -> Volray:
@@ -147,8 +149,25 @@ class Volray:
 
     def wait_leading(self) -> None:
         """Wait until the controller that runs now holds the lease; a killed one's has to run out first, in 15 s."""
-        began, leads = '"event":"controller"', '"event":"leading"'
-        wait(lambda: leads in self.controller.log.read_text().rpartition(began)[2], "the controller leads")
+        wait(lambda: leads(self.controller), "the controller leads")
+
+    @contextmanager
+    def second_controller(self) -> Iterator[Component]:
+        """For a while run two replicas, as the Deployment does; afterwards the first runs again, and leads."""
+        (side,) = free_ports(1)
+        second = self._controller("volray-controller-2", side)
+        self.plane.components[second.name] = second
+        second.start()
+        try:
+            second.wait_ready()
+            yield second
+        finally:
+            del self.plane.components[second.name]
+            second.stop()
+            if not self.controller.alive:
+                self.controller.start()
+            self.controller.wait_ready()
+            self.wait_leading()
 
     def wait_trusted(self) -> None:
         """Wait until the CA is in every webhook of the configurations that are there."""
@@ -200,9 +219,14 @@ class Volray:
         self.plane.admin.patch(there, wanted, APPLY, fieldManager="kubectl")
         self.plane.admin.patch(there, {"webhooks": trusted}, STRATEGIC, fieldManager="volray")
 
-    def _component(self, name: str, arguments: str, ports: tuple[int, ...]) -> Component:
-        config = self.plane.kubeconfig_for(self.plane.token(SYSTEM, name), SYSTEM)
-        self._own[name] = [f"KUBECONFIG={config}", *arguments.split()]
+    def _controller(self, name: str, side: int) -> Component:
+        return self._component(name, "volray-controller", f"--side-host=127.0.0.1 --side-port={side}", (side,))
+
+    def _component(self, name: str, account: str, arguments: str, ports: tuple[int, ...]) -> Component:
+        token = self.plane.token(SYSTEM, account)
+        self.credentials[name] = _credential(token)
+        config = self.plane.kubeconfig_for(token, SYSTEM)
+        self._own[name] = account, [f"KUBECONFIG={config}", *arguments.split()]
         side = ports[-1]
         return Component(
             name,
@@ -214,8 +238,8 @@ class Volray:
 
     def _command(self, name: str, source: Path | None = None) -> list[str]:
         """Return the Deployment's command line; of an option that is there twice the last one counts."""
-        pod = self.plane.admin.get(path("apps/v1", "deployments", SYSTEM, name))["spec"]["template"]["spec"]
-        config, *own = self._own[name]
+        deployment, (config, *own) = self._own[name]
+        pod = self.plane.admin.get(path("apps/v1", "deployments", SYSTEM, deployment))["spec"]["template"]["spec"]
         environment = [config, f"POD_NAMESPACE={SYSTEM}", *([f"PYTHONPATH={source}"] if source else [])]
         program = Path(sys.executable).with_name("volray")
         return [str(shutil.which("env")), *environment, str(program), *pod["containers"][0]["args"], *own]
@@ -242,6 +266,18 @@ def _calling(url: str, folder: Path) -> Path:
     return folder
 
 
+def leads(controller: Component) -> bool:
+    """Tell whether the process that runs now has taken the lease; one that loses it ends."""
+    of_this_process = controller.log.read_text().rpartition('"event":"controller"')[2]
+    return controller.alive and '"event":"leading"' in of_this_process
+
+
+def _credential(token: str) -> str:
+    """Return the id of a ServiceAccount's token, which is a JWT, in the apiserver's words."""
+    claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+    return f"JTI={claims['jti']}"
+
+
 def documented(name: str, namespace: str) -> Object:
     """Return a Job as somebody applied it, from the recording of its creation."""
     annotations = subject(f"job-create-{name}")["metadata"]["annotations"]
@@ -253,6 +289,13 @@ def default(namespace: str, name: str = "default") -> Object:
     """Return the smallest of them, which asks for Ray and for nothing else."""
     job = documented("ray-cluster-job", namespace)
     return job | {"metadata": {"name": name, "namespace": namespace}, "spec": job["spec"] | {"plugins": {"ray": []}}}
+
+
+def lone_head(namespace: str, name: str) -> Object:
+    """Return a Job of one pod, which ends the Job: the cheapest, where many are wanted."""
+    job = default(namespace, name)
+    head = job["spec"]["tasks"][0] | {"policies": [{"event": "TaskCompleted", "action": "CompleteJob"}]}
+    return job | {"spec": job["spec"] | {"minAvailable": 1, "tasks": [head]}}
 
 
 def job_path(job: Object) -> str:

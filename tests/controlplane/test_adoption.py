@@ -8,7 +8,6 @@ import pytest
 
 from tests.controlplane.applied import apply, edition, is_in_tree, left, pods, refusal, service, settled
 from tests.controlplane.build import NEWEST, VERSIONS
-from tests.controlplane.client import path
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.installed import CONTROLLER, Volray, default, documented, job_path
 from tests.controlplane.waiting import wait

@@ -158,7 +158,7 @@ class Worker:
         if error.status is None or error.status >= _SERVER_FAULT or error.status in _PASSING:
             return _failed(key, error)
         log.event("service", job=key, problem=str(error))
-        if job is not None:
+        if job is not None and not _is_ending(error):  # a namespace that is being deleted takes no Event either
             self._tell(job, Event(_why(job, error)))
         return Result(Outcome.REFUSED, SLOW)
 
@@ -175,7 +175,5 @@ def _is_ending(error: ApiError) -> bool:
 def _why(job: RayJob, error: ApiError) -> Finding:
     """The reason in the apiserver's words, which is all that it gives: quota and policies are both 403."""
     service, text = service_name(job.name), error.message.rstrip(".")
-    if _is_ending(error):
-        return finding(Code.NAMESPACE_ENDS, service=service)
     code = Code.SERVICE_QUOTA if "exceeded quota" in text else Code.SERVICE_REFUSED
     return finding(code, service=service, why=text)
