@@ -39,9 +39,10 @@ def test_a_job_from_before_the_installation_is_annotated_scaled_and_deleted(
     volray: Volray, namespace: str, cascade: str
 ) -> None:
     plane, job = volray.plane, default(namespace)
+    mark = plane.audit.mark()
     with volray.unregistered():
         apply(plane, job)
-        settled(plane, job)
+        spec = settled(plane, job)["spec"]
         before = service(plane, job)
     done = plane.kubectl("annotate", "jobs.batch.volcano.sh/default", "a=b", "-n", namespace)
     assert done.returncode == 0, done.stderr
@@ -50,11 +51,13 @@ def test_a_job_from_before_the_installation_is_annotated_scaled_and_deleted(
     done = plane.kubectl("patch", "jobs.batch.volcano.sh/default", "-n", namespace, "--type=json", "-p", scale)
     assert done.returncode == 0, done.stderr
     assert not any("ray.volcano.sh/injected" in pod["metadata"]["annotations"] for pod in pods(plane, job).values())
-    assert plane.admin.get(job_path(job))["spec"]["plugins"]["ray"] == []
+    spec["tasks"][1]["replicas"] = 3
+    assert plane.admin.get(job_path(job))["spec"] == spec
     assert service(plane, job) == before
     done = plane.kubectl("delete", "jobs.batch.volcano.sh", "default", "-n", namespace, f"--cascade={cascade}")
     assert done.returncode == 0, done.stderr
     wait(lambda: left(plane, namespace) == [], "nothing is left")
+    assert plane.audit.writes(since=mark, user=CONTROLLER, namespace=namespace) == []
 
 
 def _without_a_head(job: Object) -> None:

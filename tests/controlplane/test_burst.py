@@ -1,0 +1,95 @@
+"""A burst of Jobs, in the middle of which each of those goes away that a Service depends on."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import cycle
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.controlplane.client import RefusedError, path
+from tests.controlplane.cluster import ControlPlane
+from tests.controlplane.installed import JOBS, Volray, job_path, lone_head
+from tests.controlplane.life import BORNE, all_pods, away, one_service_for_each_live_job, services_made, with_others
+from tests.controlplane.waiting import wait
+
+Object = dict[str, Any]
+
+BURST = 200
+APISERVER_GOES, ETCD_GOES, CONTROLLER_GOES = 40, 90, 140
+"""After so many Jobs."""
+
+
+@pytest.fixture(scope="session")
+def control_plane(volray: Volray) -> ControlPlane:
+    return volray.plane
+
+
+def insist(request: Callable[[], Any]) -> None:
+    """Ask until the apiserver has answered: what it answers to a repetition tells that it had done it before."""
+
+    def answered() -> bool:
+        try:
+            request()
+        except httpx.TransportError:
+            return False
+        except RefusedError as error:
+            return error.code in {httpx.codes.NOT_FOUND, httpx.codes.CONFLICT}
+        return True
+
+    wait(answered, "the apiserver answers", with_others(60))
+
+
+def make(plane: ControlPlane, job: Object) -> None:
+    insist(lambda: plane.admin.create(path(JOBS, "jobs", job["metadata"]["namespace"]), job))
+
+
+def make_and_delete(plane: ControlPlane, job: Object) -> None:
+    make(plane, job)
+    insist(lambda: plane.admin.delete(job_path(job), propagationPolicy="Background"))
+
+
+def make_and_complete(plane: ControlPlane, job: Object) -> None:
+    make(plane, job)
+    insist(lambda: all_pods(plane, job, "Succeeded"))
+
+
+FATES = [make, make_and_complete, make, make_and_delete, make]
+
+
+@pytest.mark.timeout(300)
+def test_whatever_restarts_in_a_burst_each_live_job_has_one_service_in_the_end_and_no_other_has_any(
+    volray: Volray, namespace: str
+) -> None:
+    plane, controller = volray.plane, volray.controller
+    burst = [lone_head(namespace, f"job-{number:03}") for number in range(BURST)]
+    live = {job["metadata"]["name"] for fate, job in zip(cycle(FATES), burst, strict=False) if fate is make}
+    mark, began = plane.audit.mark(), time.monotonic()
+    with ThreadPoolExecutor(4) as users:
+        done = [users.submit(fate, plane, job) for fate, job in zip(cycle(FATES), burst, strict=False)]
+        wait_done(done, APISERVER_GOES)
+        apiserver_away = away(plane, "apiserver")
+        wait_done(done, ETCD_GOES)
+        etcd_away = away(plane, "etcd")
+        wait_done(done, CONTROLLER_GOES)
+        gave_up = not controller.alive
+        assert not gave_up or max(apiserver_away, etcd_away) > BORNE, controller.last_lines()
+        controller.kill()
+        controller.start()
+        restarted = controller.pid
+        for each in done:
+            each.result()
+    print(f"{BURST} Jobs in {time.monotonic() - began:.1f} s: apiserver away for {apiserver_away:.1f} s,")
+    print(f"etcd for {etcd_away:.1f} s, {BORNE:.1f} s are borne; the controller gave its lease up: {gave_up}")
+    wait(
+        lambda: one_service_for_each_live_job(plane, namespace, live), "one Service for each live Job", with_others(60)
+    )
+    assert (controller.alive, controller.pid) == (True, restarted), controller.last_lines()
+    assert set(Counter(services_made(plane, mark, namespace)).values()) == {1}, "no Service is made twice"
+
+
+def wait_done(futures: list[Future[None]], count: int) -> None:
+    wait(lambda: sum(each.done() for each in futures) >= count, f"{count} Jobs are made", with_others(90))
