@@ -1,0 +1,223 @@
+"""No webhook: what becomes of Ray Jobs that need pods then, on both versions of Volcano, and that nobody else notices.
+
+One outage serves all tests, on three control planes at once. It ends after 170 seconds: by then Volcano has given up,
+and more of it adds nothing; the README has what was seen after five minutes. Job `short` needs its pods when 60 of
+these seconds are left.
+"""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.controlplane.build import NEWEST, OLDEST
+from tests.controlplane.client import path
+from tests.controlplane.cluster import ControlPlane
+from tests.controlplane.installed import JOBS, Volray, default, documented, job_path
+from tests.controlplane.test_adoption import left
+from tests.controlplane.test_service_life import all_pods, command, wait_phase
+from tests.controlplane.waiting import wait
+
+Object = dict[str, Any]
+
+pytestmark = pytest.mark.timeout(900)  # the first test waits for the whole outage
+
+RAY, HEALTHY, OTHERS, NEW = "ray", "healthy", "others", "new"
+OUTAGE, SHORT = 170, 60
+GIVES_UP, TOLERANCE = 165, 15  # a try less or more would be 82 or 328
+LAST_PAUSE = 82
+REJECTIONS = "apiserver_admission_webhook_rejection_count"
+CALLS = "apiserver_admission_webhook_admission_duration_seconds_count"
+OURS = re.compile(r'\{[^}]*name="[a-z]+\.ray\.volcano\.sh"')
+
+
+@dataclass
+class Outage:
+    """An outage on one control plane, as it went.
+
+    Attributes:
+        volray: What goes away and comes back.
+        began: When the first pod of Job `long` was refused, by the clock of `time.time`.
+        back: When the webhook was ready again, by the same clock.
+        ready_after: Seconds in which everybody else's pods were there, by namespace.
+        calls: How many calls of our webhooks the apiserver counted meanwhile, by namespace.
+        refusal: What kubectl said about a new Ray Job.
+    """
+
+    volray: Volray
+    began: float = 0
+    back: float = 0
+    ready_after: dict[str, float] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+    refusal: str = ""
+
+    @property
+    def plane(self) -> ControlPlane:
+        return self.volray.plane
+
+    def seconds(self) -> float:
+        return time.time() - self.began
+
+    def pods(self, job: str) -> list[Object]:
+        return self.plane.admin.items(path("v1", "pods", RAY), labelSelector=f"volcano.sh/job-name={job}")
+
+    def state(self, job: str) -> Object:
+        state: Object = self.plane.admin.get(job_path(default(RAY, job)))["status"]["state"]
+        return state
+
+
+def counters(plane: ControlPlane, metric: str) -> dict[str, float]:
+    """Return the counters of the apiserver that are about our webhooks, by series."""
+    lines = plane.admin.request("GET", "/metrics").text.splitlines()
+    samples = (line.rsplit(" ", 1) for line in lines if line.startswith(metric) and OURS.search(line))
+    return {series: float(value) for series, value in samples}
+
+
+def everybody_else(outage: Outage, namespace: str) -> None:
+    """Make a Deployment, a batch Job, a plain pod and a TensorFlow Job of Volcano, and wait for their pods."""
+    plane, before = outage.plane, sum(counters(outage.plane, CALLS).values())
+    began = time.monotonic()
+    for arguments in ("create deployment web", "create job batch", "run bare"):
+        kubectl(plane, *arguments.split(), "--image=nginx", "-n", namespace)
+    kubectl(plane, "apply", "-f", "-", stdin=json.dumps(documented("tf", namespace)))
+    wait(lambda: len(plane.admin.items(path("v1", "pods", namespace))) == 6, "all six pods are there", 60)
+    outage.ready_after[namespace] = time.monotonic() - began
+    outage.calls[namespace] = int(sum(counters(plane, CALLS).values()) - before)
+
+
+def kubectl(plane: ControlPlane, *arguments: str, stdin: str | None = None) -> None:
+    done = plane.kubectl(*arguments, stdin=stdin)
+    assert done.returncode == 0, done.stderr
+
+
+def prepare(outage: Outage) -> None:
+    admin = outage.plane.admin
+    for name in (RAY, HEALTHY, OTHERS, NEW):
+        admin.create(path("v1", "namespaces"), {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    everybody_else(outage, HEALTHY)
+    for name in ("long", "short"):
+        job = admin.create(path(JOBS, "jobs", RAY), default(RAY, name))
+        all_pods(outage.plane, job, "Running")
+        wait_phase(outage.plane, job, "Running")
+
+
+def go_away(outage: Outage) -> None:
+    outage.volray.webhook.stop()
+    everybody_else(outage, OTHERS)
+    outage.refusal = outage.plane.kubectl("apply", "-f", "-", stdin=json.dumps(default(NEW))).stderr
+
+
+def begin(outage: Outage) -> None:
+    restart(outage, "long")
+    pods = 'name="pods.ray.volcano.sh"'
+    wait(lambda: any(pods in series for series in counters(outage.plane, REJECTIONS)), "a pod was refused")
+    outage.began = time.time()
+
+
+def restart(outage: Outage, job: str) -> None:
+    """Let a Job that runs need new pods, as it does when one was evicted."""
+    command(outage.plane, default(RAY, job), "RestartJob")
+
+
+def restart_short(outage: Outage) -> None:
+    restart(outage, "short")
+
+
+def come_back(outage: Outage) -> None:
+    outage.volray.webhook.start()
+
+
+def be_back(outage: Outage) -> None:
+    outage.volray.webhook.wait_ready()
+    outage.back = time.time()
+
+
+@pytest.fixture(scope="module")
+def outages() -> Iterator[dict[str, Outage]]:
+    """Three outages at once, over by now: on each version of Volcano, and on one whose controllers try for ever."""
+    with ExitStack() as planes:
+        found = {
+            name: Outage(Volray.install(planes.enter_context(ControlPlane.start(version))))
+            for name, version in ((NEWEST, NEWEST), (OLDEST, OLDEST), ("patient", OLDEST))
+        }
+        controllers = found["patient"].plane.components["vc-controllers"]
+        controllers.command = [*controllers.command, "--max-requeue-num=-1"]
+        controllers.restart()
+        for step in (prepare, go_away, begin):
+            each(found, step)
+        last_out(found)
+        for step in (come_back, be_back):
+            each(found, step)
+        yield found
+
+
+def each(outages: dict[str, Outage], step: Callable[[Outage], None]) -> None:
+    for outage in outages.values():
+        step(outage)
+
+
+def last_out(outages: dict[str, Outage]) -> None:
+    """Let the outage last, and let the Jobs `short` need pods towards its end."""
+    last = max(outages.values(), key=lambda outage: outage.began)
+    wait(partial(is_later, last, OUTAGE - SHORT), "a minute is left", OUTAGE)
+    each(outages, restart_short)
+    wait(partial(is_later, last, OUTAGE), "the outage has lasted", OUTAGE)
+
+
+def is_later(outage: Outage, second: int) -> bool:
+    return outage.seconds() >= second
+
+
+@pytest.fixture(params=[NEWEST, OLDEST])
+def outage(request: pytest.FixtureRequest, outages: dict[str, Outage]) -> Outage:
+    """The outage under Volcano as its installer starts it."""
+    return outages[request.param]
+
+
+@pytest.fixture
+def patient(outages: dict[str, Outage]) -> Outage:
+    return outages["patient"]
+
+
+def stamp(text: str) -> float:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+
+
+def test_a_job_is_terminated_after_its_fifteenth_try_and_stays_so(outage: Outage) -> None:
+    state = outage.state("long")
+    after = stamp(state["lastTransitionTime"]) - outage.began
+    print(f"terminated after {after:.0f} s")
+    assert state["phase"] == "Terminated"
+    assert abs(after - GIVES_UP) <= TOLERANCE
+    assert outage.pods("long") == []
+
+
+def test_pods_that_were_refused_for_a_minute_come_by_themselves(outage: Outage) -> None:
+    wait(lambda: len(outage.pods("short")) == 3, "the pods are there", LAST_PAUSE)
+    found = outage.pods("short")
+    after = max(stamp(pod["metadata"]["creationTimestamp"]) for pod in found) - outage.back
+    print(f"{after:.0f} s after the webhook was back")
+    assert all("ray.volcano.sh/injected" in pod["metadata"]["annotations"] for pod in found)
+
+
+def test_a_job_outlives_the_outage_where_volcano_tries_for_ever(patient: Outage) -> None:
+    assert patient.state("long")["phase"] in {"Pending", "Restarting"}
+    patient.plane.components["vc-controllers"].restart()  # else its next try comes 164 s after the one before
+    wait(lambda: len(patient.pods("long")) == 3, "the pods are there")
+
+
+def test_a_new_ray_job_is_refused_in_a_sentence_that_names_the_webhook(outage: Outage) -> None:
+    assert 'failed calling webhook "jobs.ray.volcano.sh"' in outage.refusal
+    assert left(outage.plane, NEW) == []
+
+
+def test_nobody_else_notices(outage: Outage) -> None:
+    print(f"ready after {outage.ready_after[HEALTHY]:.1f} s before, {outage.ready_after[OTHERS]:.1f} s in the outage")
+    assert outage.calls == {HEALTHY: 0, OTHERS: 0}
