@@ -3,6 +3,7 @@
 PYTHON ?= python3
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/volray
 KUSTOMIZE_VERSION := v5.7.1
+PROMTOOL := $(CACHE)/bin/promtool
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -16,7 +17,7 @@ run: $(VENV)/installed ## Serve on https://127.0.0.1:8443 with certificates from
 	@$(BIN)/volray serve --host 127.0.0.1 --port 8443 --side-port 8080 --cert-dir .run/certs --drain-seconds 1 \
 	  --sample examples/review.json
 
-test: $(VENV)/installed $(if $(shell command -v kubectl),,kustomize) $(if $(shell command -v go),controlplane) ## Every test, and what was skipped and why
+test: $(VENV)/installed $(if $(shell command -v kubectl),,kustomize) $(if $(shell command -v go),controlplane $(PROMTOOL)) ## Every test, and what was skipped and why
 	@$(BIN)/pytest
 
 controlplane: $(VENV)/installed ## Build etcd, Kubernetes and Volcano for the tests, with Go: minutes once, then nothing
@@ -58,3 +59,9 @@ $(VENV)/installed: pyproject.toml constraints.txt webhook/version.py
 .PHONY: kustomize
 kustomize: ; @command -v go >/dev/null || exit 0; \
 	GOBIN='$(CACHE)/bin' go install sigs.k8s.io/kustomize/kustomize/v5@$(KUSTOMIZE_VERSION)
+
+# What judges the alert rules. Not from a version on the command line: its go.mod replaces a module, which Go then refuses.
+# Without service discovery, of which `promtool test rules` needs none, it is half the work.
+$(PROMTOOL): tests/controlplane/build/prometheus/go.mod
+	@cd $(<D) && GOWORK=off GOBIN='$(@D)' go install -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool
+	@touch $@

@@ -13,24 +13,26 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.controlplane.applied import left
 from tests.controlplane.build import NEWEST, OLDEST
 from tests.controlplane.client import path
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.installed import JOBS, Volray, default, documented, job_path
-from tests.controlplane.test_adoption import left
-from tests.controlplane.test_service_life import all_pods, command, wait_phase
+from tests.controlplane.life import all_pods, command, wait_phase
 from tests.controlplane.waiting import wait
+from tests.promtool import assert_fires
 
 Object = dict[str, Any]
 
 pytestmark = pytest.mark.timeout(900)  # the first test waits for the whole outage
 
 RAY, HEALTHY, OTHERS, NEW = "ray", "healthy", "others", "new"
-OUTAGE, SHORT = 170, 60
+OUTAGE, SHORT, SCRAPE = 170, 60, 10
 GIVES_UP, TOLERANCE = 165, 15  # a try less or more would be 82 or 328
 LAST_PAUSE = 82
 REJECTIONS = "apiserver_admission_webhook_rejection_count"
@@ -49,6 +51,7 @@ class Outage:
         ready_after: Seconds in which everybody else's pods were there, by namespace.
         calls: How many calls of our webhooks the apiserver counted meanwhile, by namespace.
         refusal: What kubectl said about a new Ray Job.
+        scrapes: What the apiserver said about our webhooks' rejections, by series: from which second on, how many.
     """
 
     volray: Volray
@@ -57,6 +60,7 @@ class Outage:
     ready_after: dict[str, float] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
     refusal: str = ""
+    scrapes: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 
     @property
     def plane(self) -> ControlPlane:
@@ -64,6 +68,11 @@ class Outage:
 
     def seconds(self) -> float:
         return time.time() - self.began
+
+    def scrape(self) -> None:
+        second = self.seconds()
+        for series, value in counters(self.plane, REJECTIONS).items():
+            self.scrapes.setdefault(series, []).append((second, value))
 
     def pods(self, job: str) -> list[Object]:
         return self.plane.admin.items(path("v1", "pods", RAY), labelSelector=f"volcano.sh/job-name={job}")
@@ -164,11 +173,13 @@ def each(outages: dict[str, Outage], step: Callable[[Outage], None]) -> None:
 
 
 def last_out(outages: dict[str, Outage]) -> None:
-    """Let the outage last, and let the Jobs `short` need pods towards its end."""
+    """Let the outage last, with a look at the apiservers' metrics now and then."""
     last = max(outages.values(), key=lambda outage: outage.began)
-    wait(partial(is_later, last, OUTAGE - SHORT), "a minute is left", OUTAGE)
-    each(outages, restart_short)
-    wait(partial(is_later, last, OUTAGE), "the outage has lasted", OUTAGE)
+    for second in range(0, OUTAGE + SCRAPE, SCRAPE):
+        wait(partial(is_later, last, second), f"second {second}", SCRAPE + 5)
+        each(outages, Outage.scrape)
+        if second == OUTAGE - SHORT:
+            each(outages, restart_short)
 
 
 def is_later(outage: Outage, second: int) -> bool:
@@ -221,3 +232,11 @@ def test_a_new_ray_job_is_refused_in_a_sentence_that_names_the_webhook(outage: O
 def test_nobody_else_notices(outage: Outage) -> None:
     print(f"ready after {outage.ready_after[HEALTHY]:.1f} s before, {outage.ready_after[OTHERS]:.1f} s in the outage")
     assert outage.calls == {HEALTHY: 0, OTHERS: 0}
+
+
+@pytest.mark.parametrize(("scrape", "latest"), [(10, 20), (30, 60), (60, 120)])
+def test_the_alert_fires_well_before_the_job_is_terminated(
+    outage: Outage, promtool: Path, tmp_path: Path, scrape: int, latest: int
+) -> None:
+    expected = {latest: True, latest + scrape: True, 150: True}
+    assert_fires(promtool, tmp_path, outage.scrapes, scrape, expected)
