@@ -74,6 +74,13 @@ while True:
 """
 """A socket, not `ray health-check`, which imports Ray once more on every worker (measured: 1 to 2 s each)."""
 
+_JOIN: Final = 'env RAY_NUM_REDIS_GET_RETRIES="${RAY_NUM_REDIS_GET_RETRIES:-@TRIES@}" '
+"""The head's GCS listens before its raylet is known, and `ray start` looks for that 20 times, 2 seconds apart, before
+it fails (seen: on two busy cores 40 s were not enough). So it looks for as long as a worker waits for its head."""
+
+_TRY_SECONDS: Final = 2
+_TRIES_FOR_EVER: Final = 10**6
+
 _WAIT_NODES: Final = r"""
 first "waiting for nodes" "$py" -c '
 import sys
@@ -164,13 +171,14 @@ def start_script(role: Role, ray_start: str, *, beside: bool, wait_head: int = 0
         wait_nodes: Nodes that must be alive before a head's command starts.
     """
     waits_for_nodes = role == "head" and beside and wait_nodes > 1
+    start = _join(wait_head) + ray_start if role == "worker" else ray_start
     parts = [
         _WORDS,
         _SIGNALS,
         _IMAGE,
         _PYTHON if role == "worker" or waits_for_nodes else "",
         _WAIT_HEAD.replace("@WAIT_HEAD@", str(wait_head)) if role == "worker" else "",
-        f"first 'ray start' {ray_start}\n" if beside else f"set -- {ray_start}\n",
+        f"first 'ray start' {start}\n" if beside else f"set -- {start}\n",
         _WAIT_NODES.replace("@WAIT_NODES@", str(wait_nodes)) if waits_for_nodes else "",
         _PROCESSES,
         _END.replace("@PATIENCE@", str(PATIENCE_BESIDE if beside else PATIENCE_ALONE)),
@@ -178,6 +186,11 @@ def start_script(role: Role, ray_start: str, *, beside: bool, wait_head: int = 0
         _RUN,
     ]
     return "".join(part.lstrip("\n") for part in parts)
+
+
+def _join(wait_head: int) -> str:
+    tries = wait_head // _TRY_SECONDS or _TRIES_FOR_EVER
+    return _JOIN.replace("@TRIES@", str(tries))
 
 
 def raylet_script() -> str:

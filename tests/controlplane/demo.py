@@ -53,7 +53,7 @@ def _show(plane: ControlPlane) -> None:
         start = [
             line.strip(" \\")
             for line in container["command"][_COMMAND].splitlines()
-            if line.startswith(("set -- ray", "  --"))
+            if line.startswith(("set -- ", "  --"))
         ]
         _say(f"pod {pod['metadata']['name']} runs: {' '.join(start)}")
     _kubectl(plane, "get", "service", "demo-head-svc", "-o", "wide")

@@ -35,9 +35,9 @@ def test_no_script_holds_what_the_kubelet_expands_or_what_was_to_be_filled_in(
 
 @pytest.mark.parametrize("role", ["head", "worker"])
 def test_ray_starts_before_the_command_or_is_the_command(role: Role) -> None:
-    assert "\nfirst 'ray start' ray start X\n" in text(role, beside=True)
+    assert re.search(r"\nfirst 'ray start' (env \S+ )?ray start X\n", text(role, beside=True))
     assert "set -- " not in text(role, beside=True).replace("set -- env", "")
-    assert "\nset -- ray start X\n" in text(role, beside=False)
+    assert re.search(r"\nset -- (env \S+ )?ray start X\n", text(role, beside=False))
     assert "first 'ray start'" not in text(role, beside=False)
 
 
@@ -51,6 +51,16 @@ def test_only_a_worker_waits_for_the_head(beside: bool) -> None:
 @pytest.mark.parametrize("beside", [True, False])
 def test_without_a_limit_a_worker_waits_for_ever(beside: bool) -> None:
     assert "' 0\n" in script.start_script("worker", "ray start X", beside=beside)
+
+
+@pytest.mark.parametrize(("wait_head", "tries"), [(1800, 900), (3, 1), (0, 1_000_000)])
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_worker_looks_for_the_heads_raylet_as_long_as_it_waits_for_the_head(
+    beside: bool, wait_head: int, tries: int
+) -> None:
+    join = f'env RAY_NUM_REDIS_GET_RETRIES="${{RAY_NUM_REDIS_GET_RETRIES:-{tries}}}" ray start X\n'
+    assert join in text("worker", beside=beside, wait_head=wait_head)
+    assert "RETRIES" not in text("head", beside=beside, wait_head=wait_head)
 
 
 @pytest.mark.parametrize(("role", "beside", "wait_nodes"), CASES)
@@ -77,7 +87,7 @@ def test_python_is_looked_for_only_where_something_waits(role: Role, beside: boo
         ("head", True, 0, ["say()", "ended()", "ray=`", "first 'ray start'", "lives()", "end()", "watch()", "exec 3"]),
         ("head", True, 2, ["say()", "ray=`", "py=", "first 'ray start'", "waiting for nodes", "lives()", "watch()"]),
         ("worker", True, 0, ["say()", "ray=`", "py=", "waiting for the head", "first 'ray start'", "lives()"]),
-        ("worker", False, 0, ["say()", "ray=`", "py=", "waiting for the head", "set -- ray start X", "lives()"]),
+        ("worker", False, 0, ["say()", "ray=`", "py=", "waiting for the head", "ray start X", "lives()"]),
     ],
 )
 def test_a_script_defines_what_it_uses_and_waits_before_it_starts(

@@ -102,6 +102,12 @@ class Running:
         record = self.folder / "ray.argv"
         return [os.fsdecode(word) for word in record.read_bytes().split(b"\0")] if record.exists() else None
 
+    @property
+    def ray_environ(self) -> dict[str, str]:
+        """Ray's variables as `ray` saw them, once it was called."""
+        lines = (self.folder / "ray.environ").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines)
+
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()

@@ -2,7 +2,7 @@
 
 Like the real one, `--block` goes on when its raylet ends by SIGTERM, and ends with 1 on SIGTERM itself.
 Environment: FAKE_RAY is a folder for records and stand-ins; FAKE_RAY_SECONDS how long a start takes;
-FAKE_RAY_STATUS what a start exits with.
+FAKE_RAY_STATUS what a start exits with. What of it is Ray's is recorded.
 """
 
 import os
@@ -23,6 +23,7 @@ def stand_in(name: str) -> None:
 def main(argv: list[str]) -> int:
     if "--block" in argv:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    (FOLDER / "ray.environ").write_text("\n".join(f"{k}={v}" for k, v in os.environ.items() if k.startswith("RAY_")))
     record = FOLDER / "ray.argv"
     record.with_suffix(".new").write_bytes(b"\0".join(os.fsencode(word) for word in argv))
     record.with_suffix(".new").rename(record)

@@ -37,6 +37,15 @@ def test_a_worker_joins_once_its_head_listens(
     assert argv[-1] == "--block"
 
 
+@pytest.mark.parametrize(("said", "tries"), [({}, "30"), ({"RAY_NUM_REDIS_GET_RETRIES": "7"}, "7")])
+def test_ray_start_looks_for_the_heads_raylet_as_long_as_the_worker_waits(
+    run: Callable[..., Running], open_port: str, said: dict[str, str], tries: str
+) -> None:
+    one = run("worker", flags="--waitHead=60", env={"VOLRAY_ADDRESS": open_port, **said})
+    until(lambda: one.ray_argv, what="ray start")
+    assert one.ray_environ["RAY_NUM_REDIS_GET_RETRIES"] == tries
+
+
 def test_a_waiting_worker_names_the_address_and_the_error(
     run: Callable[..., Running], closed_port: tuple[socket.socket, str]
 ) -> None:
