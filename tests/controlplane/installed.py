@@ -27,6 +27,7 @@ from tests.recordings import subject
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.controlplane.client import Api
     from tests.controlplane.cluster import ControlPlane
 
 Object = dict[str, Any]
@@ -84,7 +85,7 @@ class Volray:
             component.start()
         for component in (volray.webhook, volray.controller):
             component.wait_ready()
-        wait(volray._is_trusted, "the CA is in every configuration")
+        wait(lambda: is_trusted(plane.admin), "the CA is in every configuration")
         volray.wait_leading()
         volray.wait_called(_MUTATING_AND_VALIDATING)
         return volray
@@ -151,10 +152,6 @@ class Volray:
             ]
             self.plane.admin.patch(each, changes, JSON_PATCH)
 
-    def _is_trusted(self) -> bool:
-        webhooks = [webhook for each in _CONFIGURATIONS for webhook in self.plane.admin.get(each)["webhooks"]]
-        return all(webhook["clientConfig"].get("caBundle") for webhook in webhooks)
-
     def _calls_for_a_job(self) -> int:
         """Return how often the webhook is called for one new Ray Job that is to be adopted; nothing is kept of it."""
         before = self.calls()
@@ -167,6 +164,12 @@ class Volray:
         }
         self.plane.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(job))
         return self.calls() - before
+
+
+def is_trusted(admin: Api) -> bool:
+    """Tell whether the CA is in every webhook configuration."""
+    webhooks = [webhook for each in _CONFIGURATIONS for webhook in admin.get(each)["webhooks"]]
+    return all(webhook["clientConfig"].get("caBundle") for webhook in webhooks)
 
 
 def documented(name: str, namespace: str) -> Object:
