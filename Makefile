@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test controlplane lint format golden mutants clean
+.PHONY: help run demo test controlplane images lint format golden mutants clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ test: $(VENV)/installed $(if $(shell command -v kubectl),,kustomize) $(if $(shel
 
 controlplane: $(VENV)/installed ## Build etcd, Kubernetes and Volcano for the tests, with Go: minutes once, then nothing
 	@$(BIN)/python -m tests.controlplane.build
+
+images: $(VENV)/installed ## Build the images of Ray and volray for the tests on a node, as root on Linux, without Docker: minutes once
+	@$(BIN)/python -m tests.images.build
 
 demo: controlplane ## Start a control plane with Volcano and volray, apply the documentation's Job, and show what becomes of it
 	@$(BIN)/python -m tests.controlplane.demo
