@@ -59,6 +59,7 @@ def write(tar: Path, names: Sequence[str], layers: Sequence[Path], config: Confi
         described = _add_json(image, "config.v1+json", _image_config(config, descriptors))
         manifest = _document("manifest", config=described, layers=descriptors)
         listed = _add_json(image, "manifest.v1+json", manifest)
+        listed["platform"] = _platform()
         named = [listed | {"annotations": {"io.containerd.image.name": name}} for name in names]
         _add_bytes(image, "index.json", _encoded(_document("index", manifests=named)))
         _add_bytes(image, "oci-layout", _encoded({"imageLayoutVersion": "1.0.0"}))
@@ -125,10 +126,8 @@ def _document(kind: str, **members: Any) -> dict[str, Any]:
 
 
 def _image_config(config: Config, layers: list[dict[str, Any]]) -> dict[str, Any]:
-    machine = platform.machine()
     return {
-        "architecture": _ARCHITECTURES.get(machine, machine),
-        "os": "linux",
+        **_platform(),
         "config": {
             "Env": [f"{name}={value}" for name, value in config.environment],
             "Entrypoint": list(config.entrypoint),
@@ -138,6 +137,11 @@ def _image_config(config: Config, layers: list[dict[str, Any]]) -> dict[str, Any
         },
         "rootfs": {"type": "layers", "diff_ids": [layer["digest"] for layer in layers]},
     }
+
+
+def _platform() -> dict[str, str]:
+    machine = platform.machine()
+    return {"architecture": _ARCHITECTURES.get(machine, machine), "os": "linux"}
 
 
 def _encoded(document: dict[str, Any]) -> bytes:
