@@ -57,7 +57,7 @@ def run(step: Step, below: Sequence[Path], upper: Path, source: Sequence[Path], 
     root, work = scratch / "root", scratch / "work"
     root.mkdir()
     work.mkdir()
-    authorities = os.environ.get("PIP_CERT") or os.environ.get("REQUESTS_CA_BUNDLE")
+    authorities = _own_authorities()
     prepared = [
         _overlay(root, below, f"upperdir={upper}", f"workdir={work}"),
         ["mount", "--rbind", "/dev", f"{root}/dev"],
@@ -75,10 +75,16 @@ def run(step: Step, below: Sequence[Path], upper: Path, source: Sequence[Path], 
 def _command(step: Step, root: Path) -> list[str]:
     """Build the command from nothing of this machine's environment: a REQUESTS_CA_BUNDLE would win over PIP_CERT."""
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    variables = {"HOME": "/root", "PIP_CERT": _AUTHORITIES} | passed_on | dict(step.environment)
+    trusted = {"PIP_CERT": _AUTHORITIES} if _own_authorities() else {}
+    variables = {"HOME": "/root"} | trusted | passed_on | dict(step.environment)
     given = [f"{name}={value}" for name, value in variables.items()]
     in_root = ["chroot", f"--userspec={step.user or '0:0'}", str(root)]
     return [*in_root, "/usr/bin/env", "-i", f"--chdir={step.workdir}", *given, *step.argv]
+
+
+def _own_authorities() -> str | None:
+    """Return the file of the authorities that this machine's downloads trust instead of pip's own, if it has one."""
+    return os.environ.get("PIP_CERT") or os.environ.get("REQUESTS_CA_BUNDLE")
 
 
 def _shown(at: Path, folders: Sequence[Path]) -> list[str]:
