@@ -7,7 +7,6 @@ would put on a cluster, so that a control plane starts without Go.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -15,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,8 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from tests import cache
+from tests.cache import NotBuiltError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 Object = dict[str, Any]
 
@@ -41,10 +42,6 @@ _INSTALLED = {
     "MutatingWebhookConfiguration",
     "ValidatingWebhookConfiguration",
 }
-
-
-class NotBuiltError(Exception):
-    """The programs are not in the cache; the message says what to do about it."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,7 @@ def build(module: Module) -> Path:
     """
     target = _target(module)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _only_one(target.parent / ".lock"):
+    with cache.only_one(target.parent / ".lock"):
         if target.exists():
             print(f"{module.name}: in {target}")
             return target
@@ -189,7 +186,7 @@ def _provided() -> dict[str, Path]:
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "volray" / "controlplane"
+    return cache.folder("controlplane")
 
 
 def _cached(module: Module) -> Path:
@@ -199,7 +196,9 @@ def _cached(module: Module) -> Path:
     else:
         found = sorted(_cache().glob(f"{_stem(module)}-*"))
     if not found:
-        raise NotBuiltError(f"{module.name}'s programs are not in {_cache()}: `make controlplane` and `make e2e` build them")
+        raise NotBuiltError(
+            f"{module.name}'s programs are not in {_cache()}: `make controlplane` and `make e2e` build them"
+        )
     return found[-1]
 
 
@@ -219,17 +218,6 @@ def _go(module: Module, *arguments: str, output: int | None = subprocess.PIPE) -
         ["go", *arguments], cwd=module.folder, env=environment, stdout=output, text=True, check=True, timeout=3600
     )
     return (done.stdout or "").strip()
-
-
-@contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("another build is running: waiting for it", flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def main(*wanted: str) -> int:

@@ -90,7 +90,11 @@ class Layout:
         return self.folder / name
 
 
-_WITH_NODES = (f"--advertise-address={CONTROL_PLANE}", "--allow-privileged", "--kubelet-preferred-address-types=InternalIP")
+_WITH_NODES = (
+    f"--advertise-address={CONTROL_PLANE}",
+    "--allow-privileged",
+    "--kubelet-preferred-address-types=InternalIP",
+)
 _WITHOUT_NODES = ("--endpoint-reconciler-type=none",)  # it would complain for ever about an address on the loopback
 
 
@@ -201,9 +205,7 @@ def kubeconfig(server: str, ca: Path, token: str, namespace: str = "default") ->
 
 def tokens(by_user: Mapping[str, str]) -> str:
     """Return the apiserver's file of static tokens."""
-    return "".join(
-        f'{token},{user},{user},"{",".join(USERS.get(user, _A_NODE))}"\n' for user, token in by_user.items()
-    )
+    return "".join(f'{token},{user},{user},"{",".join(USERS.get(user, _A_NODE))}"\n' for user, token in by_user.items())
 
 
 def users(at: Layout) -> list[str]:

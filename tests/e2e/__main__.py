@@ -16,11 +16,12 @@ from tests.images import build as images
 from tests.nodes import enclosure, requirements
 
 _TESTS = Path(__file__).parent
+_SECONDS = 600  # for each test; the first one starts the cluster
 
 
 def main(*arguments: str) -> int:
     """Run the tests; the exit status."""
-    pytest = [sys.executable, "-m", "pytest", *(arguments or [_TESTS])]
+    pytest = [sys.executable, "-m", "pytest", f"--timeout={_SECONDS}", *(arguments or [_TESTS])]
     if os.environ.get(KUBECONFIG):
         return subprocess.run(pytest, check=False).returncode
     if missing := requirements.missing():

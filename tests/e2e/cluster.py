@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.controlplane.client import Api, path
+from tests.controlplane.client import Api, RefusedError, path
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.components import Component
 from tests.controlplane.installed import JOBS, SYSTEM, default, is_trusted
@@ -33,6 +33,7 @@ NODES: Final = 2
 _BASE: Final = Path(__file__).parents[2] / "manifests" / "base"
 _DEPLOYMENTS: Final = ("volray-webhook", "volray-controller")
 _SECONDS: Final = 120
+_DASHBOARD: Final = 8265
 
 
 class Cluster:
@@ -121,6 +122,29 @@ class Cluster:
         """Return the namespace's pods."""
         return self.admin.items(path("v1", "pods", namespace), labelSelector=selector)
 
+    def ray_nodes(self, namespace: str, job: str) -> list[Object]:
+        """Return the nodes that are alive in a Job's Ray cluster, as its dashboard tells them; none while it is away."""
+        service = path("v1", "services", namespace, f"http:{job}-head-svc:{_DASHBOARD}")
+        try:
+            summary = self.admin.get(f"{service}/proxy/nodes", view="summary")["data"]["summary"]
+        except RefusedError:
+            return []
+        return [node for node in summary if node["raylet"].get("state") == "ALIVE"]
+
+    def wait_ray_nodes(self, namespace: str, job: str, count: int, seconds: float = _SECONDS) -> None:
+        """Wait until a Job's Ray cluster has so many nodes."""
+
+        def there() -> bool:
+            found = self.ray_nodes(namespace, job)
+            assert len(found) == count, f"{len(found)} nodes; {self.phases(namespace)}"
+            return True
+
+        wait(there, f"{job} has {count} Ray nodes", seconds)
+
+    def phases(self, namespace: str) -> dict[str, str]:
+        """Return the phase of each of the namespace's pods."""
+        return {pod["metadata"]["name"]: pod["status"]["phase"] for pod in self.pods(namespace)}
+
     def component(self, name: str) -> Component:
         """Return a program of our own cluster, as `node-1-kubelet`; on any other cluster the test is skipped."""
         if self.plane is None:
@@ -131,3 +155,9 @@ class Cluster:
         job = default("default", "probe")
         made = self.admin.create(path(JOBS, "jobs", "default"), job, dryRun="All")
         return "ray" not in made["spec"]["plugins"]
+
+
+def is_ready(node_or_pod: Object) -> bool:
+    """Tell whether a node or a pod is Ready."""
+    conditions = node_or_pod["status"].get("conditions") or ()
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

@@ -1,4 +1,7 @@
-"""The cgroups of one enclosure: a folder of its own in each hierarchy of cgroup v1."""
+"""The cgroups of one enclosure: a folder of its own in each hierarchy of cgroup v1.
+
+Where version 2 is mounted beside them (`unified`), runc makes the same folders in there.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,8 @@ _CPUSET: Final = ("cpuset.cpus", "cpuset.mems")
 
 
 def hierarchies() -> list[Path]:
-    """Return the folders of cgroup v1's hierarchies; `cpu` and `cpuacct` may be two names of one."""
-    found = {each.resolve() for each in ROOT.iterdir() if each.is_dir()} if ROOT.exists() else set()
-    return sorted(each for each in found if (each / "cgroup.clone_children").exists())
+    """Return the folders of cgroup v1's hierarchies."""
+    return [each for each in _mounted() if (each / "cgroup.clone_children").exists()]
 
 
 def make(name: str) -> None:
@@ -63,6 +65,12 @@ def remove(name: str) -> None:
     wait(lambda: _removed(name), f"the cgroups {name} are empty", 20)
 
 
+def _mounted() -> list[Path]:
+    """Return the folders of all hierarchies; `cpu` and `cpuacct` may be two names of one."""
+    found = {each.resolve() for each in ROOT.glob("*/")}
+    return sorted(each for each in found if (each / "cgroup.procs").exists())
+
+
 def _is_free(name: str) -> bool:
     try:
         with held(name):
@@ -72,7 +80,7 @@ def _is_free(name: str) -> bool:
 
 
 def _removed(name: str) -> bool:
-    tops = [hierarchy / name for hierarchy in hierarchies() if (hierarchy / name).exists()]
+    tops = [hierarchy / name for hierarchy in _mounted() if (hierarchy / name).exists()]
     for top in tops:
         for folder, _, _ in os.walk(top, topdown=False):
             with suppress(OSError):  # it still holds a process that ends

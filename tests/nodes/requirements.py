@@ -33,7 +33,11 @@ def missing() -> list[str]:
     """Return, as sentences, what is missing here; nothing of it can be had by the tests themselves."""
     if sys.platform != "linux":
         return ["nodes need Linux"]
-    programs = (f"`{name}` is not on the PATH (Debian: {package})" for name, package in _PROGRAMS.items() if not _is_on_path(name))
+    programs = [
+        f"`{name}` is not on the PATH (Debian: {package})"
+        for name, package in _PROGRAMS.items()
+        if not shutil.which(name)
+    ]
     checks = {
         "nodes need root": os.geteuid() == 0,
         "the cgroups are not version 1, the only one on which this was tried": cgroups.hierarchies(),
@@ -43,7 +47,3 @@ def missing() -> list[str]:
         f"the kernel has no {_FILE_SYSTEM} file system": _FILE_SYSTEM in Path("/proc/filesystems").read_text().split(),
     }
     return [*(sentence for sentence, holds in checks.items() if not holds), *programs]
-
-
-def _is_on_path(program: str) -> bool:
-    return shutil.which(program) is not None
