@@ -123,7 +123,7 @@ class Cluster:
         return self.admin.items(path("v1", "pods", namespace), labelSelector=selector)
 
     def ray_nodes(self, namespace: str, job: str) -> list[Object]:
-        """Return the nodes that are alive in a Job's Ray cluster, as its dashboard tells them; none while it is away."""
+        """Return the nodes alive in a Job's Ray cluster, as its dashboard tells them; none while that is away."""
         service = path("v1", "services", namespace, f"http:{job}-head-svc:{_DASHBOARD}")
         try:
             summary = self.admin.get(f"{service}/proxy/nodes", view="summary")["data"]["summary"]
@@ -154,7 +154,7 @@ class Cluster:
     def _adopts(self) -> bool:
         job = default("default", "probe")
         made = self.admin.create(path(JOBS, "jobs", "default"), job, dryRun="All")
-        return "ray" not in made["spec"]["plugins"]
+        return "ray" not in made["spec"].get("plugins", {})
 
 
 def is_ready(node_or_pod: Object) -> bool:
