@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test controlplane lint format golden mutants clean
+.PHONY: help run demo test controlplane images e2e lint format golden mutants clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,12 @@ test: $(VENV)/installed $(if $(shell command -v kubectl),,kustomize) $(if $(shel
 
 controlplane: $(VENV)/installed ## Build etcd, Kubernetes and Volcano for the tests, with Go: minutes once, then nothing
 	@$(BIN)/python -m tests.controlplane.build
+
+images: $(VENV)/installed ## Build the images of Ray and volray for the tests on a node, as root on Linux, without Docker: minutes once
+	@$(BIN)/python -m tests.images.build
+
+e2e: $(VENV)/installed node-packages ## Pods with Ray on real nodes, as root on Linux; arguments: E2E="tests/e2e/test_cluster.py -k documentation"
+	@$(BIN)/python -m tests.e2e $(E2E)
 
 demo: controlplane ## Start a control plane with Volcano and volray, apply the documentation's Job, and show what becomes of it
 	@$(BIN)/python -m tests.controlplane.demo
@@ -61,7 +67,14 @@ kustomize: ; @command -v go >/dev/null || exit 0; \
 	GOBIN='$(CACHE)/bin' go install sigs.k8s.io/kustomize/kustomize/v5@$(KUSTOMIZE_VERSION)
 
 # What judges the alert rules. Not from a version on the command line: its go.mod replaces a module, which Go then refuses.
-# Without service discovery, of which `promtool test rules` needs none, it is half the work.
+# Without service discovery, of which `promtool test rules` needs none.
 $(PROMTOOL): tests/controlplane/build/prometheus/go.mod
 	@cd $(<D) && GOWORK=off GOBIN='$(@D)' go install -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool
 	@touch $@
+
+# Debian's packages for real nodes. Elsewhere `make e2e` says which program is missing.
+NODE_PACKAGES := containerd runc containernetworking-plugins iproute2 iptables nftables conntrack ethtool socat debootstrap
+.PHONY: node-packages
+node-packages: ; @command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && [ -z "$$VOLRAY_E2E_KUBECONFIG" ] || exit 0; \
+	dpkg-query --show $(NODE_PACKAGES) >/dev/null 2>&1 && exit 0; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(NODE_PACKAGES)

@@ -1,4 +1,4 @@
-"""Builds the control plane's programs once for each machine: `python -m tests.controlplane.build`.
+"""Builds the programs once for each machine: `python -m tests.controlplane.build`, with nodes `… build nodes`.
 
 Neither Kubernetes nor Volcano publish their programs where a sandbox without container images could get them, but both
 are Go modules. What is built stands in the user's cache together with the objects that Volcano's installer
@@ -7,7 +7,6 @@ would put on a cluster, so that a control plane starts without Go.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -15,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,8 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from tests import cache
+from tests.cache import NotBuiltError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 Object = dict[str, Any]
 
@@ -43,26 +44,27 @@ _INSTALLED = {
 }
 
 
-class NotBuiltError(Exception):
-    """The programs are not in the cache; the message says what to do about it."""
-
-
 @dataclass(frozen=True)
 class Module:
     """A folder with a go.mod, and the programs that come out of it.
 
     Attributes:
-        name: The folder's name; it begins the name of the folder in the cache.
+        name: It begins the name of the folder in the cache.
+        source: The name of the folder with the go.mod.
         programs: Main packages by the names under which Kubernetes and Volcano ship them. A client's user agent begins
             with the name of its program, so these names are what an audit log shows.
     """
 
     name: str
+    source: str
     programs: Mapping[str, str]
 
     @property
     def folder(self) -> Path:
-        return Path(__file__).parent / "build" / self.name
+        return Path(__file__).parent / "build" / self.source
+
+    def requires(self, module: str) -> bool:
+        return f"{module} v" in (self.folder / "go.mod").read_text()
 
 
 _KUBERNETES = {
@@ -76,8 +78,18 @@ _VOLCANO = {
     "vc-scheduler": "volcano.sh/volcano/cmd/scheduler",
     "vc-webhook-manager": "volcano.sh/volcano/cmd/webhook-manager",
 }
-_NEW = Module("volcano-1.14", _KUBERNETES | _VOLCANO)
-_MODULES = {NEWEST: _NEW, OLDEST: Module("volcano-1.8", _VOLCANO)}
+_NEW = Module("volcano-1.14", "volcano-1.14", _KUBERNETES | _VOLCANO)
+_MODULES = {NEWEST: _NEW, OLDEST: Module("volcano-1.8", "volcano-1.8", _VOLCANO)}
+
+# In folders of their own: who runs no pods need not build them.
+_NODE_MODULES = (
+    Module(
+        "nodes",
+        "volcano-1.14",
+        {name: f"k8s.io/kubernetes/cmd/{name}" for name in ("kubelet", "kube-proxy", "kube-scheduler")},
+    ),
+    Module("cluster", "cluster", {"coredns": "./coredns", "pause": "./pause"}),
+)
 
 
 @dataclass(frozen=True)
@@ -88,15 +100,19 @@ class Built:
     volcano: list[Object]
 
 
-def built(volcano: str | None) -> Built:
+def built(volcano: str | None, *, nodes: bool = False) -> Built:
     """Return the programs, and the objects of Volcano's installer, for one version of Volcano (or none).
+
+    Args:
+        volcano: The version.
+        nodes: Whether the programs of real nodes are wanted as well.
 
     Raises:
         NotBuiltError: They are not in the cache.
     """
     wanted = [_NEW] if volcano is None else [_NEW, _MODULES[volcano]]
     programs: dict[str, Path] = {}
-    for module in wanted:
+    for module in [*wanted, *(_NODE_MODULES if nodes else ())]:
         programs |= {name: _cached(module) / name for name in _to_build(module)}
     objects = [] if volcano is None else json.loads((_cached(wanted[-1]) / "volcano.json").read_text())
     return Built(programs | _provided(), objects)
@@ -109,7 +125,7 @@ def build(module: Module) -> Path:
     """
     target = _target(module)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _only_one(target.parent / ".lock"):
+    with cache.only_one(target.parent / ".lock"):
         if target.exists():
             print(f"{module.name}: in {target}")
             return target
@@ -129,9 +145,13 @@ def _make(module: Module, made: Path) -> None:
     _go(module, "build", "-o", f"{made}/", "-ldflags", _flags(module), *packages.values(), output=None)
     for name, package in packages.items():
         (made / _binary(package)).rename(made / name)
-    installer = Path(_go(module, "list", "-m", "-f", "{{.Dir}}", "volcano.sh/volcano"), "installer")
-    objects = _of_the_installer((installer / "volcano-development.yaml").read_text())
-    (made / "volcano.json").write_text(json.dumps(objects))
+    if module in _MODULES.values():
+        (made / "volcano.json").write_text(json.dumps(_of_the_installer(_installer(module))))
+
+
+def _installer(module: Module) -> str:
+    source = _go(module, "list", "-m", "-f", "{{.Dir}}", "volcano.sh/volcano")
+    return Path(source, "installer", "volcano-development.yaml").read_text()
 
 
 def _of_the_installer(manifest: str) -> list[Object]:
@@ -146,6 +166,8 @@ def _binary(package: str) -> str:
 
 def _flags(module: Module) -> str:
     """Stamp the version into Kubernetes' programs: an unstamped apiserver says v0.0.0, and clients refuse that."""
+    if not module.requires("k8s.io/kubernetes"):
+        return "-s -w"
     version = _go(module, "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes")
     major, minor, _patch = version.removeprefix("v").split(".")
     stamps = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
@@ -164,7 +186,7 @@ def _provided() -> dict[str, Path]:
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "volray" / "controlplane"
+    return cache.folder("controlplane")
 
 
 def _cached(module: Module) -> Path:
@@ -174,7 +196,9 @@ def _cached(module: Module) -> Path:
     else:
         found = sorted(_cache().glob(f"{_stem(module)}-*"))
     if not found:
-        raise NotBuiltError(f"{module.name}'s programs are not in {_cache()}: `make controlplane` builds them with Go")
+        raise NotBuiltError(
+            f"{module.name}'s programs are not in {_cache()}: `make controlplane` and `make e2e` build them"
+        )
     return found[-1]
 
 
@@ -183,7 +207,7 @@ def _target(module: Module) -> Path:
 
 
 def _stem(module: Module) -> str:
-    contents = [(module.folder / name).read_bytes() for name in ("go.mod", "go.sum")]
+    contents = [each.read_bytes() for each in sorted(module.folder.rglob("*")) if each.is_file()]
     key = hashlib.sha256(b"\0".join([*contents, repr(_to_build(module)).encode()])).hexdigest()
     return f"{module.name}-{key[:12]}"
 
@@ -196,26 +220,15 @@ def _go(module: Module, *arguments: str, output: int | None = subprocess.PIPE) -
     return (done.stdout or "").strip()
 
 
-@contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("another build is running: waiting for it", flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def main() -> int:
-    """Build everything."""
+def main(*wanted: str) -> int:
+    """Build the control plane's programs, and with "nodes" those of real nodes too."""
     if not shutil.which("go"):
-        print("The control plane's programs are built with Go, and there is no `go` on the PATH.", file=sys.stderr)
+        print("The cluster's programs are built with Go, and there is no `go` on the PATH.", file=sys.stderr)
         return 1
-    for module in _MODULES.values():
+    for module in [*_MODULES.values(), *(_NODE_MODULES if "nodes" in wanted else ())]:
         build(module)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

@@ -43,17 +43,18 @@ class Api:
     """One user's way to the apiserver.
 
     Args:
-        url: The apiserver.
-        ca: The file with its authority.
-        token: Who speaks.
+        url: The apiserver, or a proxy that speaks for somebody.
+        ca: The file with its authority; None for a proxy without TLS.
+        token: Who speaks; empty where the proxy knows.
         agent: As which user agent; an audit log can be asked for it.
     """
 
-    def __init__(self, url: str, ca: Path, token: str, agent: str = "test") -> None:
+    def __init__(self, url: str, ca: Path | None, token: str, agent: str = "test") -> None:
+        speaker = {"Authorization": f"Bearer {token}"} if token else {}
         self._client = httpx.Client(
             base_url=url,
-            verify=ssl.create_default_context(cafile=str(ca)),
-            headers={"Authorization": f"Bearer {token}", "User-Agent": agent},
+            verify=ssl.create_default_context(cafile=str(ca)) if ca else False,
+            headers=speaker | {"User-Agent": agent},
             trust_env=False,  # nothing on the loopback goes through a proxy
         )
 

@@ -4,7 +4,7 @@
         plane.kubectl("apply", "-f", "job.yaml")
 
 Everything listens on the loopback, its data stands in a temporary folder, and it all ends with the `with`, or with the
-thread that started it.
+thread that started it. With real nodes it runs in an enclosure (tests/nodes), and all ends with that at the latest.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from tests.controlplane.build import NEWEST, OLDEST, built
 from tests.controlplane.client import STRATEGIC, Api, RefusedError, path
 from tests.controlplane.components import Component, free_ports, listens
 from tests.controlplane.waiting import wait
+from tests.nodes import node
+from tests.nodes.network import Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -48,6 +50,8 @@ class ControlPlane:
     Attributes:
         components: By name, in the order of their start: `etcd`, `apiserver`, `kubelet`, `kube-controllers`, and with
             Volcano `vc-webhooks`, `vc-controllers`, `vc-scheduler`; to be stopped, killed, paused, resumed, restarted.
+            With real nodes, instead of `kubelet`: `kube-scheduler`, `dns`, and of each node `node-1-containerd`,
+            `node-1-kubelet`, `node-1-kube-proxy`. Containers outlive their node's programs, as on a machine.
         admin: The apiserver as a cluster administrator.
         audit: Who wrote what.
         url: The apiserver.
@@ -71,7 +75,13 @@ class ControlPlane:
 
     @classmethod
     def start(
-        cls, version: str | None = NEWEST, *, admission_plugins: Iterable[str] = (), webhooks: bool = True
+        cls,
+        version: str | None = NEWEST,
+        *,
+        admission_plugins: Iterable[str] = (),
+        webhooks: bool = True,
+        nodes: int = 0,
+        images: Sequence[Path] = (),
     ) -> Self:
         """Start a control plane, and wait until a Job would become pods.
 
@@ -79,16 +89,20 @@ class ControlPlane:
             version: Of Volcano; None for Kubernetes alone.
             admission_plugins: Of the apiserver, beyond its defaults: `OwnerReferencesPermissionEnforcement`.
             webhooks: Whether Volcano's admission is in.
+            nodes: How many real nodes; without any, there is one on which pods stay objects. One such control plane
+                fits into an enclosure.
+            images: OCI archives, whose images every real node has.
 
         Raises:
             NotBuiltError: The programs are not in the cache.
             ComponentError: One did not come up. The logs are kept, and the message says where.
         """
-        found = built(version)
+        found = built(version, nodes=nodes > 0)
         installed = found.volcano if webhooks else volcano.without_admission(found.volcano)
-        layout = _layout(found.programs)
+        layout = _layout(found.programs, nodes)
         plane = cls(layout, files.write(layout, volcano.scheduler_conf(installed)))
         try:
+            plane._lay_nodes(images)
             plane._start_all(installed, admission_plugins, gates=version != OLDEST)
         except BaseException:
             plane.keep_logs()
@@ -102,6 +116,10 @@ class ControlPlane:
             for component in self.components.values():
                 ending.callback(component.kill)
             ending.push(self._apis)
+        if not self._layout.nodes:  # else containers still run in there, and the enclosure removes it
+            self._remove_folder()
+
+    def _remove_folder(self) -> None:
         for each in self._layout.folder.iterdir():
             if not (self._logs_kept and each == self.logs):
                 shutil.rmtree(each) if each.is_dir() else each.unlink()
@@ -170,6 +188,10 @@ class ControlPlane:
             timeout=60,
         )
 
+    def program(self, name: str) -> Path:
+        """Return the path of a program, as `kubectl`."""
+        return self._layout.programs[name]
+
     def set_phase(self, namespace: str, pod: str, phase: str) -> None:
         """Make a pod Running (and ready), Succeeded or Failed: nothing runs it, so nothing else would say so."""
         ready = _condition("Ready", "True" if phase == "Running" else "False")
@@ -193,6 +215,8 @@ class ControlPlane:
             self._run("vc-scheduler", commands.vc_scheduler(at))
         for component in self.components.values():
             component.wait_ready()
+        for each in at.nodes:
+            wait(partial(self._is_ready, each.name), f"{each.name} is Ready")
 
     def _start_webhooks(self, registrations: Sequence[Object]) -> None:
         """Register Volcano's webhooks and start them; 1.8's need a second for each, so they go before the rest."""
@@ -201,13 +225,21 @@ class ControlPlane:
             self._install([volcano.at_url(each, self._layout.webhooks, bundle) for each in registrations])
             self._run("vc-webhooks", commands.vc_webhooks(self._layout, volcano.paths(registrations)), ("vc-webhooks",))
 
+    def _lay_nodes(self, images: Sequence[Path]) -> None:
+        if self._layout.nodes:
+            self._add(node.prepare(self._layout, images))
+
     def _start_controllers(self) -> None:
         """Start what follows objects, after the CRDs: the garbage collector looks for new kinds every 30 s only."""
-        kubelet: commands.Command = [sys.executable, _KUBELET, self.url, self.ca, self._tokens["kubelet"], NODE]
-        self._run("kubelet", kubelet)
-        manager = commands.kube_controller_manager(self._layout)
+        at = self._layout
+        if at.nodes:
+            self._add(node.followers(at))
+        else:
+            self._run("kubelet", [sys.executable, _KUBELET, self.url, self.ca, self._tokens["kubelet"], NODE])
+        manager = commands.kube_controller_manager(at)
         self._run("kube-controllers", manager, ready=self._service_accounts_are_made)
-        self._add_node()
+        if not at.nodes:
+            self._add_node()
 
     def _install(self, objects: Iterable[Object]) -> None:
         """Create the objects, and wait until the kinds among them are served."""
@@ -233,9 +265,12 @@ class ControlPlane:
         self, name: str, command: commands.Command, ports: Iterable[str] = (), ready: Callable[[], bool] | None = None
     ) -> None:
         numbers = tuple(self._layout.ports[port] for port in ports)
-        component = Component(name, command, self.logs / f"{name}.log", numbers, ready or _listening(numbers))
-        self.components[name] = component
-        component.start()
+        self._add([Component(name, command, self.logs / f"{name}.log", numbers, ready or _listening(numbers))])
+
+    def _add(self, components: Iterable[Component]) -> None:
+        for component in components:
+            self.components[component.name] = component
+            component.start()
 
     def _apiserver_is_ready(self) -> bool:
         try:
@@ -244,6 +279,10 @@ class ControlPlane:
             ).is_success  # asked while it starts, it may never answer
         except (httpx.TransportError, RefusedError):
             return False
+
+    def _is_ready(self, name: str) -> bool:
+        node = path("v1", "nodes", name=name)
+        return self.admin.exists(node) and _holds(self.admin.get(node)["status"], "Ready")
 
     def _service_accounts_are_made(self) -> bool:
         return self.admin.exists(path("v1", "serviceaccounts", "default", "default"))
@@ -255,10 +294,11 @@ class ControlPlane:
         return states.get("default") == "Open"
 
 
-def _layout(programs: commands.Programs) -> commands.Layout:
+def _layout(programs: commands.Programs, nodes: int) -> commands.Layout:
     folder = Path(tempfile.mkdtemp(prefix="volray-controlplane-"))
     (folder / "logs").mkdir()
-    return commands.Layout(programs, folder, dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True)))
+    ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
+    return commands.Layout(programs, folder, ports, tuple(Node(number + 1) for number in range(nodes)))
 
 
 def _listening(ports: Sequence[int]) -> Callable[[], bool]:

@@ -6,9 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests.nodes.network import CONTROL_PLANE, SERVICES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+    from tests.nodes.network import Node
 
     Programs = Mapping[str, Path]
     Command = list[str | Path]
@@ -19,13 +23,18 @@ ADMIN = "admin"
 USERS = {
     ADMIN: ("system:masters",),
     "kubelet": ("system:masters",),
+    "dns": ("system:masters",),
     "system:kube-controller-manager": (),
+    "system:kube-scheduler": (),
+    "system:kube-proxy": (),
     "system:serviceaccount:volcano-system:volcano-controllers": ("system:serviceaccounts",),
     "system:serviceaccount:volcano-system:volcano-scheduler": ("system:serviceaccounts",),
     "system:serviceaccount:volcano-system:volcano-admission": ("system:serviceaccounts",),
 }
 """Every component is a user of its own, Volcano's under the names of their ServiceAccounts: RBAC holds for them as on a
 cluster, with the installer's own roles, and an audit log tells who wrote what."""
+
+_A_NODE = ("system:nodes",)
 
 AUDIT_POLICY: Object = {
     "apiVersion": "audit.k8s.io/v1",
@@ -42,9 +51,9 @@ AUDIT_POLICY: Object = {
 }
 """Everybody's writes; of volray's programs the reads as well, and a watch when it begins: it may outlast the test."""
 
+_WITHOUT_KUBELET = ("node-lifecycle-controller",)  # would find the node dead: nothing renews its Lease
 _IDLE_CONTROLLERS = {
     "kube-controller-manager": (
-        "node-lifecycle-controller",  # would find the node dead: nothing renews its Lease
         "node-ipam-controller",
         "bootstrap-signer-controller",
         "token-cleaner-controller",
@@ -59,15 +68,21 @@ _IDLE_CONTROLLERS = {
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a control plane's programs, files and ports are."""
+    """Where a control plane's programs, files, ports and nodes are."""
 
     programs: Programs
     folder: Path
     ports: Mapping[str, int]
+    nodes: tuple[Node, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """Where the apiserver listens: real nodes have to reach it."""
+        return CONTROL_PLANE if self.nodes else "127.0.0.1"
 
     @property
     def apiserver(self) -> str:
-        return f"https://127.0.0.1:{self.ports['apiserver']}"
+        return f"https://{self.address}:{self.ports['apiserver']}"
 
     @property
     def webhooks(self) -> str:
@@ -78,6 +93,14 @@ class Layout:
 
     def file(self, name: str) -> Path:
         return self.folder / name
+
+
+_WITH_NODES = (
+    f"--advertise-address={CONTROL_PLANE}",
+    "--allow-privileged",
+    "--kubelet-preferred-address-types=InternalIP",
+)
+_WITHOUT_NODES = ("--endpoint-reconciler-type=none",)  # it would complain for ever about an address on the loopback
 
 
 def etcd(at: Layout) -> Command:
@@ -95,26 +118,26 @@ def etcd(at: Layout) -> Command:
 
 
 def apiserver(at: Layout, admission_plugins: Iterable[str]) -> Command:
-    plugins = ",".join(admission_plugins)
+    plugins = ",".join([*admission_plugins, *(["NodeRestriction"] if at.nodes else [])])
     return [
         at.programs["kube-apiserver"],
         f"--etcd-servers=http://127.0.0.1:{at.ports['etcd']}",
-        "--bind-address=127.0.0.1",
+        f"--bind-address={at.address}",
         f"--secure-port={at.ports['apiserver']}",
         f"--cert-dir={at.file('apiserver')}",
         f"--tls-cert-file={at.file('tls.crt')}",
         f"--tls-private-key-file={at.file('tls.key')}",
         f"--token-auth-file={at.file('tokens.csv')}",
-        "--authorization-mode=RBAC",
-        "--service-cluster-ip-range=10.0.0.0/16",
+        "--authorization-mode=Node,RBAC",
+        f"--service-cluster-ip-range={SERVICES}",
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={at.file('service-accounts.key')}",
         f"--service-account-signing-key-file={at.file('service-accounts.key')}",
         "--shutdown-watch-termination-grace-period=1s",  # else a SIGTERM waits while a client watches
-        "--endpoint-reconciler-type=none",  # it would complain for ever about an address on the loopback
         f"--audit-policy-file={at.file('audit-policy.json')}",
         f"--audit-log-path={at.file('audit.jsonl')}",
         *([f"--enable-admission-plugins={plugins}"] if plugins else []),
+        *(_WITH_NODES if at.nodes else _WITHOUT_NODES),
     ]
 
 
@@ -129,7 +152,7 @@ def kube_controller_manager(at: Layout) -> Command:
         f"--root-ca-file={at.file('ca.crt')}",
         "--kube-api-qps=200",
         "--kube-api-burst=400",
-        _controllers("kube-controller-manager"),
+        _controllers("kube-controller-manager", () if at.nodes else _WITHOUT_KUBELET),
     ]
 
 
@@ -187,8 +210,13 @@ def kubeconfig(server: str, ca: Path, token: str, namespace: str = "default") ->
 
 def tokens(by_user: Mapping[str, str]) -> str:
     """Return the apiserver's file of static tokens."""
-    return "".join(f'{token},{user},{user},"{",".join(USERS[user])}"\n' for user, token in by_user.items())
+    return "".join(f'{token},{user},{user},"{",".join(USERS.get(user, _A_NODE))}"\n' for user, token in by_user.items())
 
 
-def _controllers(program: str) -> str:
-    return "--controllers=*," + ",".join(f"-{name}" for name in _IDLE_CONTROLLERS[program])
+def users(at: Layout) -> list[str]:
+    """Return everybody who has a token and a kubeconfig."""
+    return [*USERS, *(f"system:node:{node.name}" for node in at.nodes)]
+
+
+def _controllers(program: str, more: Iterable[str] = ()) -> str:
+    return "--controllers=*," + ",".join(f"-{name}" for name in (*_IDLE_CONTROLLERS[program], *more))

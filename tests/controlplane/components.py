@@ -19,7 +19,7 @@ from tests.controlplane.waiting import wait
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_TETHER = Path(__file__).with_name("tether.py")
+TETHER = Path(__file__).with_name("tether.py")
 _LAST_LINES = 15
 _GO = {"GOGC": "400"}  # collecting garbage a quarter as often starts the apiserver in a fifth less CPU
 _PORTS = range(20000, 32000)
@@ -63,7 +63,7 @@ class Component:
     def start(self) -> None:
         """Start it, without waiting until it is ready."""
         assert not self.alive, f"{self.name} runs already"
-        tether: list[str | Path] = [sys.executable, "-I", "-S", _TETHER, str(os.getpid())]
+        tether: list[str | Path] = [sys.executable, "-I", "-S", TETHER, str(os.getpid())]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*tether, *self.command],
@@ -134,6 +134,12 @@ def listens(port: int) -> bool:
     """Tell whether anything listens on the loopback port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def accepts(path: Path) -> bool:
+    """Tell whether anything listens on the Unix socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def free_ports(count: int) -> list[int]:

@@ -4,7 +4,8 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.controlplane.build import NEWEST, VERSIONS, NotBuiltError, built
+from tests.cache import NotBuiltError
+from tests.controlplane.build import NEWEST, VERSIONS, built
 from tests.controlplane.client import path
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.installed import Volray

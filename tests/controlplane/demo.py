@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from tests.controlplane.build import NEWEST, NotBuiltError
+from tests.cache import NotBuiltError
+from tests.controlplane.build import NEWEST
 from tests.controlplane.client import path
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.installed import Volray

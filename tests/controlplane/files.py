@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from certs.authority import issue, new_authority
 from tests.controlplane import commands
+from tests.nodes.network import CONTROL_PLANE, KUBERNETES_SERVICE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
     from tests.controlplane.commands import Layout
 
 _LIFETIME = timedelta(days=1)
-_HOSTS = ("127.0.0.1", "localhost")
+_HOSTS = ("127.0.0.1", "localhost", CONTROL_PLANE, KUBERNETES_SERVICE, "kubernetes.default.svc")
 
 
 def write(at: Layout, scheduler_conf: str) -> dict[str, str]:
     """Write them all, and return every user's token."""
-    tokens = {user: secrets.token_hex(16) for user in commands.USERS}
+    tokens = {user: secrets.token_hex(16) for user in commands.users(at)}
     contents = {
         **_certificates(),
         "service-accounts.key": _signing_key(),
@@ -44,7 +45,7 @@ def _write_kubeconfigs(at: Layout, tokens: Mapping[str, str]) -> None:
 
 
 def _certificates() -> dict[str, bytes]:
-    """Return one authority, and one leaf for whoever serves on the loopback."""
+    """Return one authority, and one leaf for whoever serves."""
     now = datetime.now(UTC)
     authority = new_authority(now, _LIFETIME)
     leaf = issue(authority, _HOSTS, now, _LIFETIME)

@@ -28,6 +28,7 @@ from tests.recordings import subject
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tests.controlplane.client import Api
     from tests.controlplane.cluster import ControlPlane
 
 Object = dict[str, Any]
@@ -171,7 +172,7 @@ class Volray:
 
     def wait_trusted(self) -> None:
         """Wait until the CA is in every webhook of the configurations that are there."""
-        wait(self._is_trusted, "the CA is in every configuration")
+        wait(lambda: is_trusted(self.plane.admin), "the CA is in every configuration")
 
     def wait_called(self, times: int) -> None:
         """Wait until a Job is reviewed so often: the apiserver learns of a configuration after a moment."""
@@ -244,11 +245,6 @@ class Volray:
         program = Path(sys.executable).with_name("volray")
         return [str(shutil.which("env")), *environment, str(program), *pod["containers"][0]["args"], *own]
 
-    def _is_trusted(self) -> bool:
-        there = filter(self.plane.admin.exists, _CONFIGURATIONS)
-        webhooks = [webhook for each in there for webhook in self.plane.admin.get(each)["webhooks"]]
-        return all(webhook["clientConfig"].get("caBundle") for webhook in webhooks)
-
     def _calls_for(self, probe: Object) -> int:
         """Return how often the webhook is called for one such new object; nothing is kept of it."""
         before = self.calls()
@@ -276,6 +272,13 @@ def _credential(token: str) -> str:
     """Return the id of a ServiceAccount's token, which is a JWT, in the apiserver's words."""
     claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
     return f"JTI={claims['jti']}"
+
+
+def is_trusted(admin: Api) -> bool:
+    """Tell whether the CA is in every webhook configuration."""
+    there = filter(admin.exists, _CONFIGURATIONS)
+    webhooks = [webhook for each in there for webhook in admin.get(each)["webhooks"]]
+    return all(webhook["clientConfig"].get("caBundle") for webhook in webhooks)
 
 
 def documented(name: str, namespace: str) -> Object:

@@ -70,9 +70,10 @@ def test_every_stage_starts_from_one_base_that_an_argument_names(instructions: l
 
 
 def test_dependencies_are_the_pinned_ones(instructions: list[Instruction]) -> None:
-    (install,) = (rest for word, rest in instructions if word == "RUN" and " install " in rest)
+    dependencies, own = (rest.split() for word, rest in instructions if word == "RUN" and " install " in rest)
 
-    assert "--constraint=constraints.txt" in install
+    assert {"--constraint=constraints.txt", "--only-binary=:all:"} <= set(dependencies)
+    assert "--no-deps" in own
 
 
 def test_the_user_is_the_deployment_s_and_not_root(runtime: list[Instruction], pod: Manifest) -> None:

@@ -1,0 +1,40 @@
+import os
+import secrets
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.controlplane.client import path
+from tests.e2e.cluster import KUBECONFIG, Cluster
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep the cluster's logs when a test fails, and say in its report where they are, and how its pods are."""
+    report = yield
+    cluster = getattr(item, "funcargs", {}).get("cluster")
+    if report.failed and isinstance(cluster, Cluster):
+        if cluster.plane:
+            report.sections.append(("cluster", f"its logs are kept in {cluster.plane.keep_logs()}"))
+        report.sections.append(("pods", cluster.kubectl("get", "pods", "-A", "-o", "wide").stdout))
+    return report
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A cluster with volray, the same for all tests: whoever stops a part of it starts it again."""
+    existing = os.environ.get(KUBECONFIG)
+    with Cluster.existing(Path(existing)) if existing else Cluster.ours() as found:
+        found.install()
+        yield found
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A namespace of the test's own. What is in it goes away after the test, and nobody waits for that."""
+    name = f"test-{secrets.token_hex(4)}"
+    namespaces = path("v1", "namespaces")
+    cluster.admin.create(namespaces, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    yield name
+    cluster.admin.delete(f"{namespaces}/{name}")

@@ -1,0 +1,140 @@
+"""Builds the images of the tests on a node: `python -m tests.images.build`, as root on Linux, without a registry.
+
+Each image comes from a Dockerfile, volray's from the repository's own. A small Debian stands in for the images that
+they start from. What is built stands in the user's cache, step by step, as with Docker.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from tests import cache
+from tests.images import root
+from tests.images.oci import Config
+from tests.images.plan import Image, bootstrapped, from_dockerfile
+from tests.images.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RAY = "2.60.0"
+
+# The kubelet asks containerd for "busybox" as "docker.io/library/busybox": whoever imports must use the whole name.
+_DEFAULT_REGISTRY = "docker.io"
+
+_REPOSITORY = Path(__file__).parents[2]
+_PACKAGES = ("ca-certificates", "curl", "iproute2", "procps", "python3", "python3-pip", "python3-venv", "wget")
+
+
+@dataclass(frozen=True)
+class Named:
+    """An image, and the names by which manifests ask for it."""
+
+    image: Image
+    names: tuple[str, ...]
+
+    @property
+    def references(self) -> list[str]:
+        """Its names as containerd keeps them."""
+        return [f"{_DEFAULT_REGISTRY}/{name if '/' in name else f'library/{name}'}" for name in self.names]
+
+
+def images() -> dict[str, Named]:
+    """Return what is built, by short names: `debian`, `volray` and Ray's three.
+
+    `ray` is like the published image: Ray with its dashboard in a virtual environment of user 1000. `ray-plain` is
+    without the extras of `ray[default]`, as in vLLM's images, and `ray-without-bash` without bash, curl and wget.
+    """
+    debian = bootstrapped("bookworm", _PACKAGES, Config(cmd=("/bin/bash",)))
+    python = from_dockerfile(_folder("python"), {"debian:bookworm": debian}, {})
+    ray = _ray(python, f"ray[default]=={RAY}")
+    published = (f"{RAY}-py311", f"{RAY}-py311-cpu", "latest-py311-cpu", "latest-py311-cpu-aarch64")
+    return {
+        "volray": Named(from_dockerfile(_REPOSITORY, {"python:3.11-slim": python}, {}), (_volray(),)),
+        "debian": Named(debian, ("debian:bookworm",)),
+        "ray": Named(ray, tuple(f"rayproject/ray:{tag}" for tag in published)),
+        "ray-plain": Named(_ray(python, f"ray=={RAY}"), (f"volray-e2e/ray-plain:{RAY}",)),
+        "ray-without-bash": Named(
+            from_dockerfile(_folder("ray-without-bash"), {"ray": ray}, {}), (f"volray-e2e/ray-without-bash:{RAY}",)
+        ),
+    }
+
+
+def built() -> Mapping[str, Path]:
+    """Return the image tars by the short names of `images`.
+
+    Raises:
+        NotBuiltError: One is not in the cache.
+    """
+    tars = {name: _tar(name, named.image) for name, named in images().items()}
+    missing = [name for name, tar in tars.items() if not tar.exists()]
+    if missing:
+        raise cache.NotBuiltError(f"no image of {', '.join(missing)} in {_cache()}: `make images` builds them, as root")
+    return tars
+
+
+def build(name: str, named: Named) -> Path:
+    """Build an image into the cache, unless it is there, and return its tar."""
+    target = _tar(name, named.image)
+    layers = _cache() / "layers"
+    layers.mkdir(parents=True, exist_ok=True)
+    with cache.only_one(_cache() / ".lock"):
+        if target.exists():
+            print(f"{name}: in {target}")
+            return target
+        print(f"{name}: building", flush=True)
+        started = time.monotonic()
+        Store(layers).write(target, named.references, named.image)
+        print(f"{name}: built in {time.monotonic() - started:.0f} s into {target}")
+    return target
+
+
+def _ray(python: Image, requirement: str) -> Image:
+    return from_dockerfile(_folder("ray"), {"python:3.11": python}, {"RAY": requirement})
+
+
+def _volray() -> str:
+    """Return the name by which volray's own manifests ask for its image."""
+    deployment = yaml.safe_load((_REPOSITORY / "manifests" / "base" / "deployment.yaml").read_text())
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    image: str = container["image"]
+    return image
+
+
+def _folder(name: str) -> Path:
+    return Path(__file__).parent / name
+
+
+def _cache() -> Path:
+    return cache.folder("images")
+
+
+def _tar(name: str, image: Image) -> Path:
+    return _cache() / f"{name}-{image.key}.tar"
+
+
+def _obstacles() -> list[str]:
+    missing = [f"there is no `{program}` on the PATH" for program in root.PROGRAMS if not shutil.which(program)]
+    return missing if os.geteuid() == 0 else ["only root may mount and change roots", *missing]
+
+
+def main() -> int:
+    """Build everything."""
+    if obstacles := _obstacles():
+        print(f"Images cannot be built here: {'; '.join(obstacles)}.", file=sys.stderr)
+        return 1
+    for name, named in images().items():
+        build(name, named)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
