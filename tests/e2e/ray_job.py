@@ -71,9 +71,13 @@ class RayJob:
         """Run a Python program in a pod, in Ray's own interpreter, and return both outputs."""
         return self.run(pod, "python", "-c", code)
 
-    def log(self, pod: str, *arguments: str) -> str:
-        """Return a pod's log; `--previous` is an argument."""
-        return self.kubectl("logs", pod, *arguments)
+    def log_so_far(self, pod: str, **parameters: str) -> str:
+        """Return a pod's log, "" as long as there is none; `previous="true"` is a parameter."""
+        try:
+            at = path("v1", "pods", self.namespace, pod) + "/log"
+            return self.cluster.admin.request("GET", at, parameters=parameters).text
+        except RefusedError:
+            return ""
 
     def pod(self, task: str, index: int = 0) -> str:
         """Return the name that Volcano gives a pod."""
@@ -129,12 +133,12 @@ class RayJob:
 
         wait(reached, f"{self.name} is {phase}", seconds)
 
-    def wait_log(self, pod: str, text: str, seconds: float = START_SECONDS, *arguments: str) -> None:
-        """Wait until a pod's log holds a text."""
+    def wait_log(self, pod: str, text: str, seconds: float = START_SECONDS, **parameters: str) -> None:
+        """Wait until a pod's log holds a text; the parameters are those of `log_so_far`."""
 
         def said() -> bool:
-            done = self.cluster.kubectl("-n", self.namespace, "logs", pod, *arguments)
-            assert text in done.stdout, (done.stdout + done.stderr)[-2000:]
+            log = self.log_so_far(pod, **parameters)
+            assert text in log, log[-2000:]
             return True
 
         wait(said, f"{pod} says {text!r}", seconds)
