@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import secrets
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tests.controlplane.client import RefusedError, path
@@ -11,6 +13,7 @@ from tests.controlplane.waiting import wait
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.controlplane.client import Api
@@ -33,6 +36,19 @@ class Cluster(Protocol):
         self, *arguments: str | Path, stdin: str | None = None, kubeconfig: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run kubectl as a cluster administrator."""
+
+
+@contextmanager
+def own_namespace(cluster: Cluster, labels: dict[str, str] | None = None) -> Iterator[str]:
+    """A namespace that is there for a while. What is in it goes away with it, and nobody waits for that."""
+    name = f"e2e-{secrets.token_hex(4)}"
+    namespaces = path("v1", "namespaces")
+    metadata = {"name": name, "labels": labels or {}}
+    cluster.admin.create(namespaces, {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    try:
+        yield name
+    finally:
+        cluster.admin.delete(f"{namespaces}/{name}")
 
 
 class RayJob:
@@ -143,6 +159,37 @@ class RayJob:
 
         wait(said, f"{pod} says {text!r}", seconds)
 
+    def wait_exit(self, pod: str, code: int, seconds: float = START_SECONDS) -> Object:
+        """Wait until a pod's first container has ended with an exit status, and return how; it may run again since."""
+
+        def ended() -> Object:
+            statuses = _containers(self.pods().get(pod, {}))
+            ends = [_end(status[state]) for status in statuses[:1] for state in ("state", "lastState")]
+            assert code in [end.get("exitCode") for end in ends], ends
+            return next(end for end in ends if end.get("exitCode") == code)
+
+        return wait(ended, f"{pod} has ended with {code}", seconds)
+
+    def delete_pod(self, pod: str, seconds: float) -> Object:
+        """Delete a pod, wait until it is gone, and return how its first container ended.
+
+        What is last seen of it comes from a watch that begins before the deletion, so nothing is missed.
+        """
+        pods = path("v1", "pods", self.namespace)
+        found = self.cluster.admin.get(f"{pods}/{pod}")["metadata"]
+        self.cluster.admin.delete(f"{pods}/{pod}")
+        wait(lambda: self._uid(pod) != found["uid"], f"{pod} is gone", seconds)
+        history = {"watch": "true", "timeoutSeconds": "1", "resourceVersion": found["resourceVersion"]}
+        events = self.cluster.admin.request(
+            "GET", pods, parameters={**history, "fieldSelector": f"metadata.name={pod}"}
+        ).text.splitlines()
+        last = next(event for event in map(json.loads, events) if event["type"] == "DELETED")
+        return _end(_containers(last["object"])[0]["state"])
+
+    def _uid(self, pod: str) -> str:
+        found = self.pods().get(pod)
+        return str(found["metadata"]["uid"]) if found else ""
+
     def command(self, action: str) -> None:
         """Order an action for the Job as `vcctl` does: `AbortJob`, `ResumeJob`, `RestartJob`."""
         owner = {
@@ -164,4 +211,9 @@ class RayJob:
 
 def _containers(pod: Object) -> list[Object]:
     found: list[Object] = pod.get("status", {}).get("containerStatuses", [])
+    return found
+
+
+def _end(state: Object) -> Object:
+    found: Object = state.get("terminated", {})
     return found
