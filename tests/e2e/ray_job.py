@@ -105,6 +105,11 @@ class RayJob:
         found = self.cluster.admin.items(path("v1", "pods", self.namespace), labelSelector=selector)
         return {pod["metadata"]["name"]: pod for pod in found}
 
+    def is_ready(self, pod: str) -> bool:
+        """Tell whether a pod is ready."""
+        conditions = self.pods().get(pod, {}).get("status", {}).get("conditions", [])
+        return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
     def restarts(self) -> dict[str, int]:
         """Return how often each pod's containers were started again."""
         return {name: sum(each["restartCount"] for each in _containers(pod)) for name, pod in self.pods().items()}
