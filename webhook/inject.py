@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from webhook import patch, settings, shape, start_args
 from webhook.command import Node, command_mode, port_mistakes, starts_ray, wrapped
@@ -25,14 +25,13 @@ from webhook.roles import (
     wrong_role,
 )
 from webhook.version import __version__
+from webhook.volumes import added_volumes, has_shm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from webhook.names import Object
     from webhook.settings import Settings
-
-SHM: Final = "/dev/shm"  # noqa: S108 - the mount that Ray's object store uses
 
 
 @dataclass(frozen=True)
@@ -141,14 +140,14 @@ def _injection(subject: _Subject, chosen: Chosen, where: str, mistakes: list[Fin
         _refuse(where, mistakes)
         return _own(subject, chosen)
     extra, extra_mistakes = _start_args((subject.metadata.get("annotations") or {}).get(START_ARGS, ""))
-    resources, bad_quantities = node_resources(subject.container, subject.spec, own_shm=_has_shm(subject.container))
+    resources, bad_quantities = node_resources(subject.container, subject.spec, own_shm=has_shm(subject.container))
     node = Node(subject.role, subject.settings, resources, extra)
     _refuse(where, [*mistakes, *extra_mistakes, *bad_quantities, *_clashes(subject, node)])
     told = extra.names("--num-cpus")
     return Injection(
         finding(Code.INJECTED),
         subject.role,
-        (*_metadata(subject), *_container(subject, node), *_volume(subject, resources)),
+        (*_metadata(subject), *_container(subject, node), *_volumes(subject, resources)),
         (*chosen.warnings, *findings_of(subject.container, resources, told=told), *_doubts(subject)),
     )
 
@@ -193,7 +192,6 @@ def _container(subject: _Subject, node: Node) -> list[Object]:
         *_environment(subject),
         *_ports(subject),
         *_probes(subject),
-        *([] if _has_shm(container) else patch.extend(container, path, "volumeMounts", [_shm_mount(subject.spec)])),
     ]
 
 
@@ -221,26 +219,9 @@ def _probes(subject: _Subject) -> Iterable[Object]:
             yield from patch.put(subject.container, subject.path, name, probe)
 
 
-def _has_shm(container: Object) -> bool:
-    return any(mount["mountPath"].rstrip("/") == SHM for mount in container.get("volumeMounts") or ())
-
-
-def _shm_name(spec: Object) -> str:
-    taken = {volume["name"] for volume in spec.get("volumes") or ()}
-    names = ["ray-shm", *(f"ray-shm-{number}" for number in range(len(taken)))]
-    return next(name for name in names if name not in taken)
-
-
-def _shm_mount(spec: Object) -> Object:
-    return {"name": _shm_name(spec), "mountPath": SHM}
-
-
-def _volume(subject: _Subject, resources: NodeResources) -> list[Object]:
-    """Memory for the object store: in a pod /dev/shm is 64 MB, and Ray falls back to the disk beside it."""
-    if _has_shm(subject.container):
-        return []
-    memory: dict[str, Any] = {"medium": "Memory"}
-    if resources.shm_size is not None:
-        memory["sizeLimit"] = resources.shm_size
-    volume = {"name": _shm_name(subject.spec), "emptyDir": memory}
-    return patch.extend(subject.spec, patch.pointer("spec"), "volumes", [volume])
+def _volumes(subject: _Subject, resources: NodeResources) -> list[Object]:
+    mounts, volumes = added_volumes(subject.container, subject.spec, resources.shm_size)
+    return [
+        *patch.extend(subject.container, subject.path, "volumeMounts", mounts),
+        *patch.extend(subject.spec, patch.pointer("spec"), "volumes", volumes),
+    ]

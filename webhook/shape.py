@@ -29,6 +29,7 @@ _CONTAINER: Final[Mapping[str, Any]] = {
     "volumeMounts": [{"mountPath!": str}],
     "resources": _RESOURCES,
     "restartPolicy": str,
+    "securityContext": {"readOnlyRootFilesystem": bool},
 }
 
 _METADATA: Final[Mapping[str, Any]] = {"name": str, "namespace": str, "labels": _TEXT_MAP, "annotations": _TEXT_MAP}

@@ -137,6 +137,7 @@ RAYS = maybe(
     startupProbe=PROBES,
     image=NAMES,
     terminationMessagePath=WORDS,
+    securityContext=st.sampled_from([{"readOnlyRootFilesystem": True}, {"runAsNonRoot": True}]),
 )
 NULLS = st.fixed_dictionaries(
     {}, optional=dict.fromkeys(["env", "ports", "volumeMounts", "resources", "args", "livenessProbe"], st.none())

@@ -52,6 +52,7 @@ def test_a_recorded_job_has_its_shape(name: str) -> None:
         pod(hostNetwork=True, dnsPolicy="Default", volumes=[{"name": "a"}], unknown=1),
         with_container(command=None, args=None, env=None, ports=None, volumeMounts=None, resources=None),
         with_container(command=["a"], args=[], env=[{"name": "A", "value": "b"}], ports=[{"containerPort": 1}]),
+        with_container(securityContext={"readOnlyRootFilesystem": True, "runAsUser": 1000}),
         with_container(env=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "x"}}}]),
         with_container(resources={"limits": {"cpu": 1, "memory": "1Gi", "a/b": None}, "claims": [{"name": "x"}]}),
         {"metadata": {"labels": {"a": "b"}, "annotations": None, "name": "x"}, "spec": {"containers": []}},
@@ -143,6 +144,11 @@ def test_what_the_api_would_have_is_no_mistake(value: Object) -> None:
             "pod.spec.containers[1].resources.requests is a whole number, not a map.",
         ),
         (with_container(resources={"claims": {}}), "pod.spec.containers[1].resources.claims is a map, not a list."),
+        (with_container(securityContext=[]), "pod.spec.containers[1].securityContext is a list, not a map."),
+        (
+            with_container(securityContext={"readOnlyRootFilesystem": "true"}),
+            "pod.spec.containers[1].securityContext.readOnlyRootFilesystem is a text, not true or false.",
+        ),
         (with_container(restartPolicy=1), "pod.spec.containers[1].restartPolicy is a whole number, not a text."),
     ],
 )
