@@ -1,12 +1,10 @@
-import os
 import secrets
 from collections.abc import Generator, Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.controlplane.client import path
-from tests.e2e.cluster import KUBECONFIG, Cluster
+from tests.e2e.cluster import Cluster, opened
 
 
 @pytest.hookimpl(wrapper=True)
@@ -24,9 +22,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A cluster with volray, the same for all tests: whoever stops a part of it starts it again."""
-    existing = os.environ.get(KUBECONFIG)
-    with Cluster.existing(Path(existing)) if existing else Cluster.ours() as found:
-        found.install()
+    with opened() as found:
         yield found
 
 
