@@ -16,7 +16,7 @@ import pytest
 
 from tests.controlplane.client import Api, RefusedError, path
 from tests.controlplane.cluster import ControlPlane
-from tests.controlplane.components import Component
+from tests.controlplane.components import Component, free_ports, listens
 from tests.controlplane.installed import JOBS, SYSTEM, default, is_trusted
 from tests.controlplane.waiting import wait
 from tests.images import build as images
@@ -155,6 +155,18 @@ class Cluster:
     def phases(self, namespace: str) -> dict[str, str]:
         """Return the phase of each of the namespace's pods."""
         return {pod["metadata"]["name"]: pod["status"]["phase"] for pod in self.pods(namespace)}
+
+    @contextmanager
+    def forwarded(self, namespace: str, target: str, port: int) -> Iterator[int]:
+        """Forward a port of the loopback to a pod or a Service, as `kubectl port-forward` does for people."""
+        (local,) = free_ports(1)
+        command = [self._kubectl, f"--kubeconfig={self.kubeconfig}", "-n", namespace, "port-forward", target]
+        with subprocess.Popen([*command, f"{local}:{port}"], stdout=subprocess.DEVNULL) as forward:
+            try:
+                wait(lambda: listens(local), f"{target} is forwarded")
+                yield local
+            finally:
+                forward.terminate()
 
     def component(self, name: str) -> Component:
         """Return a program of our own cluster, as `node-1-kubelet`; on any other cluster the test is skipped."""
