@@ -5,12 +5,12 @@ import pytest
 from tests.controlplane.client import path
 from tests.controlplane.installed import job_path
 from tests.controlplane.waiting import wait
-from tests.e2e.jobs import ray_job
 from tests.e2e.ray_job import RayJob
 from tests.e2e.running import Jobs
+from tests.e2e.small import small_job
 from tests.e2e.whole import wait_whole
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(400)
 
 RESTART = [{"event": "PodEvicted", "action": "RestartJob"}]
 BUSY = """
@@ -46,7 +46,7 @@ def all_new(job: RayJob, before: dict[str, str]) -> bool:
 
 
 def test_an_evicted_worker_restarts_its_job_once(jobs: Jobs) -> None:
-    job = jobs.start(ray_job(jobs.namespace(), "all-or-none", policies=RESTART))
+    job = jobs.start(small_job(jobs.namespace(), "all-or-none", policies=RESTART))
     wait_whole(job, 2)
     before = uids(job)
     evict(job, job.pod("worker"))
@@ -57,7 +57,7 @@ def test_an_evicted_worker_restarts_its_job_once(jobs: Jobs) -> None:
 
 def test_no_worker_stays_with_an_old_head_that_drains_while_new_pods_start(jobs: Jobs) -> None:
     """With `minAvailable` 1 Volcano makes new workers while the old head drains, and the Service still leads to it."""
-    job = jobs.start(ray_job(jobs.namespace(), "one-is-enough", workers=2, policies=RESTART, minAvailable=1))
+    job = jobs.start(small_job(jobs.namespace(), "one-is-enough", workers=2, policies=RESTART, minAvailable=1))
     wait_whole(job, 3)
     assert "True" in job.python(job.pod("head"), BUSY)
     before = uids(job)

@@ -7,13 +7,13 @@ import pytest
 from tests.controlplane.client import JSON_PATCH, path
 from tests.controlplane.installed import job_path
 from tests.controlplane.waiting import wait
-from tests.e2e.jobs import ray_job
 from tests.e2e.processes import send
 from tests.e2e.ray_job import RayJob
 from tests.e2e.running import Jobs
+from tests.e2e.small import small_job
 from tests.e2e.whole import wait_whole
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(400)
 
 NODES = 3
 WORKERS = 1
@@ -22,7 +22,7 @@ WORKERS = 1
 
 @pytest.fixture(scope="module")
 def running(jobs: Jobs) -> RayJob:
-    return jobs.start(ray_job(jobs.namespace(), "life", workers=NODES - 1))
+    return jobs.start(small_job(jobs.namespace(), "life", workers=NODES - 1))
 
 
 @pytest.fixture

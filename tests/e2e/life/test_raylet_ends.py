@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import pytest
 
 from tests.controlplane.waiting import wait
-from tests.e2e.jobs import IDLE, ray_job
 from tests.e2e.processes import send
 from tests.e2e.ray_job import Object, RayJob
 from tests.e2e.running import Jobs
+from tests.e2e.small import IDLE, small_job
 from tests.e2e.whole import END_SECONDS, wait_whole
 
 pytestmark = pytest.mark.timeout(400)
@@ -41,9 +41,9 @@ class Victim:
 def victims(jobs: Jobs) -> list[Victim]:
     here, there = jobs.namespace(), jobs.namespace()
     return [
-        Victim(jobs.start(ray_job(here, "one")), "worker"),
-        Victim(jobs.start(ray_job(here, "other")), "head"),
-        Victim(jobs.start(ray_job(there, "one", command=IDLE)), "head"),
+        Victim(jobs.start(small_job(here, "one")), "worker"),
+        Victim(jobs.start(small_job(here, "other")), "head"),
+        Victim(jobs.start(small_job(there, "one", command=IDLE)), "head"),
     ]
 
 
