@@ -53,8 +53,9 @@ def forwarded(job: RayJob, port: int) -> Iterator[int]:
 
 def test_ray_job_submit_through_a_port_forward(job: RayJob) -> None:
     with forwarded(job, 8265) as port:
+        where = ["--address", f"http://127.0.0.1:{port}"]
         submitted = subprocess.run(
-            [ray_client(), "job", "submit", "--address", f"http://127.0.0.1:{port}", "--", "python", "-c", COUNT.format("")],
+            [ray_client(), "job", "submit", *where, "--", "python", "-c", COUNT.format("")],
             capture_output=True,
             text=True,
             check=False,
@@ -90,4 +91,3 @@ def test_the_dashboard_in_a_browser(job: RayJob, tmp_path: Path) -> None:
     names = {node["hostname"] for node in job.nodes()}
     assert {name for name in names if name in shown} == names, shown[:2000]
     assert picture.stat().st_size > 10_000
-

@@ -19,7 +19,10 @@ _ROUNDS: Final = 9
 @click.command()
 @click.option("--rounds", default=_ROUNDS, show_default=True, help="How often each stage is measured.")
 @click.option(
-    "--into", type=click.Path(file_okay=False, path_type=Path), default=Path(".run/bench"), show_default=True,
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".run/bench"),
+    show_default=True,
     help="Where bench.json, bench.md and bench.svg go.",
 )
 def main(rounds: int, into: Path) -> None:

@@ -47,16 +47,16 @@ def as_picture(judged: list[Verdict]) -> str:
 def _line(verdict: Verdict) -> str:
     bar = verdict.bar
     cells = [_seconds(verdict.seconds.get(contender)) for contender in (IN_TREE, BY_HAND, VOLRAY)]
-    limit = f"≤ {bar.most:g} × {bar.against}" if bar.against else f"≤ {bar.most:g} s"
+    limit = f"≤ {bar.most:g} of {bar.against}" if bar.against else f"≤ {bar.most:g} s"
     reached = verdict.reached
-    found = f"{reached.value:.2f} ({reached.low:.2f}–{reached.high:.2f})" if bar.against else cells[-1]
+    found = f"{reached.value:.2f} ({reached.low:.2f}-{reached.high:.2f})" if bar.against else cells[-1]
     return f"| {bar.words} | {' | '.join(cells)} | {limit} | {found}{'' if verdict.holds else ', not reached'} |\n"
 
 
 def _seconds(estimate: Estimate | None) -> str:
     if estimate is None:
-        return "–"
-    return f"{estimate.value:.1f} s ({estimate.low:.1f}–{estimate.high:.1f})"
+        return "-"
+    return f"{estimate.value:.1f} s ({estimate.low:.1f}-{estimate.high:.1f})"
 
 
 def _drawn(index: int, words: str, contender: str, estimate: Estimate, scale: float) -> str:
@@ -65,7 +65,8 @@ def _drawn(index: int, words: str, contender: str, estimate: Estimate, scale: fl
     low, high = (_LEFT + scale * each for each in (estimate.low, estimate.high))
     return (
         f'<text x="4" y="{foot}">{words}, {contender}</text>'
-        f'<rect x="{_LEFT}" y="{top}" width="{scale * estimate.value:.0f}" height="{_BAR}" fill="{_COLOURS[contender]}"/>'
+        f'<rect x="{_LEFT}" y="{top}" width="{scale * estimate.value:.0f}" height="{_BAR}"'
+        f' fill="{_COLOURS[contender]}"/>'
         f'<line x1="{low:.0f}" x2="{high:.0f}" y1="{middle}" y2="{middle}" stroke="black"/>'
         f'<text x="{high + 6:.0f}" y="{foot}">{estimate.value:.1f} s</text>\n'
     )

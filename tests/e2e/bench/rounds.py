@@ -13,7 +13,7 @@ from tests.e2e.bench.contenders import BY_HAND, IN_TREE, NODES, VOLRAY
 from tests.e2e.ray_job import RayJob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.e2e.ray_job import Cluster
 
