@@ -3,16 +3,13 @@
 import secrets
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.controlplane.client import path
-from tests.controlplane.components import free_ports, listens
 from tests.controlplane.installed import default
-from tests.controlplane.waiting import wait
 from tests.e2e.programs import browser, ray_client
 from tests.e2e.ray_job import Cluster, RayJob
 
@@ -36,23 +33,8 @@ def job(cluster: Cluster) -> Iterator[RayJob]:
     cluster.admin.delete(f"{namespaces}/{name}")
 
 
-@contextmanager
-def forwarded(job: RayJob, port: int) -> Iterator[int]:
-    """Forward a loopback port to the head's Service, as `kubectl port-forward` does for people."""
-    (local,) = free_ports(1)
-    command = job.cluster.kubectl_command(
-        "-n", job.namespace, "port-forward", f"service/{job.name}-head-svc", f"{local}:{port}"
-    )
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as forward:
-        try:
-            wait(lambda: listens(local), "the port is forwarded")
-            yield local
-        finally:
-            forward.terminate()
-
-
 def test_ray_job_submit_through_a_port_forward(job: RayJob) -> None:
-    with forwarded(job, 8265) as port:
+    with job.cluster.forwarded(job.namespace, f"service/{job.name}-head-svc", 8265) as port:
         where = ["--address", f"http://127.0.0.1:{port}"]
         submitted = subprocess.run(
             [ray_client(), "job", "submit", *where, "--", "python", "-c", COUNT.format("")],
@@ -86,7 +68,7 @@ def test_ray_init_in_any_pod_of_the_cluster(job: RayJob, task: str) -> None:
 
 def test_the_dashboard_in_a_browser(job: RayJob, tmp_path: Path) -> None:
     picture = tmp_path / "dashboard.png"
-    with forwarded(job, 8265) as port:
+    with job.cluster.forwarded(job.namespace, f"service/{job.name}-head-svc", 8265) as port:
         shown = browser(f"http://127.0.0.1:{port}/#/cluster", picture)
     names = {node["hostname"] for node in job.nodes()}
     assert {name for name in names if name in shown} == names, shown[:2000]
