@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
+
+from tests import cache
+from tests.images.build import RAY
 
 _BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 _LOADING: Final = 30_000
@@ -15,15 +18,24 @@ _LOADING: Final = 30_000
 
 
 def ray_client() -> Path:
-    """Return Ray's command line, which `make e2e` puts into the cache."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "volray" / "ray-client" / "bin" / "ray"
+    """Return Ray's command line, of the version that the images have; installed into the cache where it is not yet.
+
+    Not one of volray's own dependencies: half a gigabyte, for one test.
+    """
+    folder = cache.folder(f"ray-{RAY}")
+    program = folder / "bin" / "ray"
+    if not program.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=100)
+        pip = [folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, f"ray[default]=={RAY}"], check=True, timeout=900)
+    return program
 
 
 def browser(url: str, picture: Path) -> str:
     """Open a page in a headless Chromium, save a picture of it, and return the document that its scripts made."""
     program = next(filter(None, map(shutil.which, _BROWSERS)), None)
-    assert program, "there is no Chromium: `make e2e` installs it where it may"
+    assert program, f"there is no browser here; one of {', '.join(_BROWSERS)} would do"
     with TemporaryDirectory() as home:
         flags = [
             "--headless",
