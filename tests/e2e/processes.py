@@ -1,4 +1,4 @@
-"""The processes in a pod, by name, through /proc: not every image has ps or pkill."""
+"""The processes in a pod, by program or Python file, through /proc: not every image has ps or pkill."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import os, sys
 name, number, found = sys.argv[1], int(sys.argv[2]), []
 for pid in filter(str.isdecimal, os.listdir("/proc")):
     try:
-        with open(f"/proc/{pid}/stat") as file:
-            stat = file.read()
+        with open(f"/proc/{pid}/stat") as stat, open(f"/proc/{pid}/cmdline") as cmdline:
+            state, argv = stat.read().rpartition(") ")[2][0], cmdline.read().split("\0")
     except OSError:
         continue
-    if f" ({name}) " in stat and stat.rpartition(") ")[2][0] not in "ZX":
+    if state not in "ZX" and name in map(os.path.basename, argv[:2]):
         found.append(int(pid))
 for pid in found:
     os.kill(pid, number)

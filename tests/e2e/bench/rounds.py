@@ -1,0 +1,104 @@
+"""The rounds: in each, every contender runs every stage that it has, in an order that turns from round to round."""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final
+
+from tests.controlplane.client import path
+from tests.controlplane.waiting import wait
+from tests.e2e.bench import contenders, stages
+from tests.e2e.bench.contenders import BY_HAND, IN_TREE, NODES, VOLRAY
+from tests.e2e.ray_job import RayJob
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.ray_job import Cluster
+
+Samples = dict[str, dict[str, list[float]]]
+"""Seconds by stage, by contender."""
+
+RARELY: Final = 3
+"""The in-tree plugin's slow stages have bars in seconds, not in its terms: every third round shows them beside."""
+
+
+class Bench:
+    """All rounds on one cluster.
+
+    Attributes:
+        samples: What was measured so far.
+    """
+
+    def __init__(self, cluster: Cluster, say: Callable[[str], None]) -> None:
+        self._cluster = cluster
+        self._say = say
+        self._rounds = 0
+        self.samples: Samples = defaultdict(lambda: defaultdict(list))
+
+    def round(self) -> None:
+        """Run one more round; every contender's turn in a namespace of its own."""
+        turns = [self._in_tree, self._volray, self._by_hand]
+        first = self._rounds % len(turns)
+        for turn in turns[first:] + turns[:first]:
+            namespace = self._namespace()
+            turn(namespace)
+            self._cluster.admin.delete(path("v1", "namespaces", name=namespace))
+        self._rounds += 1
+
+    def _in_tree(self, namespace: str) -> None:
+        self._whole(IN_TREE, namespace)
+        if self._rounds % RARELY == 0:
+            self._alone(IN_TREE, namespace)
+
+    def _volray(self, namespace: str) -> None:
+        self._whole(VOLRAY, namespace)
+        self._alone(VOLRAY, namespace)
+        self._example(VOLRAY, namespace)
+
+    def _by_hand(self, namespace: str) -> None:
+        self._example(BY_HAND, namespace)
+
+    def _whole(self, contender: str, namespace: str) -> None:
+        """Start, lose a worker, delete while idle."""
+        job = RayJob(self._cluster, contenders.cluster(contender, namespace, "whole"))
+        self._take(contender, "start", stages.start(job))
+        self._take(contender, "restart", stages.lost_worker(job))
+        self._take(contender, "delete-idle", stages.delete(job))
+
+    def _alone(self, contender: str, namespace: str) -> None:
+        """Lose the head, lose a raylet (which the in-tree plugin never notices), delete with actors."""
+        job = RayJob(self._cluster, contenders.lone(contender, namespace, "alone"))
+        self._take(contender, "start", stages.start(job))
+        self._take(contender, "head-killed", stages.killed_head(job))
+        job.wait_nodes(NODES, stages.PATIENCE)
+        if contender == VOLRAY:
+            self._take(contender, "raylet-ended", stages.ended_raylet(job))
+            job.wait_nodes(NODES, stages.PATIENCE)
+        stages.occupy(job)
+        self._take(contender, "delete-busy", stages.delete(job))
+
+    def _example(self, contender: str, namespace: str) -> None:
+        job = RayJob(self._cluster, contenders.example(contender, namespace, "example"))
+        code = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": contenders.CODE}}
+        data = {"job.py": contenders.JOB_PY}
+        self._cluster.admin.create(path("v1", "configmaps", namespace), code | {"data": data})
+        if contender == BY_HAND:
+            self._cluster.admin.create(path("v1", "services", namespace), contenders.service(job.job))
+        self._take(contender, "example", stages.example_done(job))
+        self._take(contender, "completed", stages.completed(job))
+
+    def _take(self, contender: str, stage: str, seconds: float) -> None:
+        self._say(f"{contender:15} {stage:13} {seconds:6.1f} s")
+        self.samples[stage][contender].append(seconds)
+
+    def _namespace(self) -> str:
+        """Make a namespace, and wait until pods can be made in it."""
+        name = f"bench-{secrets.token_hex(4)}"
+        self._cluster.admin.create(
+            path("v1", "namespaces"), {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        )
+        account = path("v1", "serviceaccounts", name, "default")
+        wait(lambda: self._cluster.admin.exists(account), "there is a ServiceAccount")
+        return name

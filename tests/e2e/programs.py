@@ -1,0 +1,53 @@
+"""Programs on the test's own machine with which people come to a Ray cluster: Ray's command line and a browser."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from tests import cache
+from tests.images.build import RAY
+
+_BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
+_LOADING: Final = 30_000
+"""Milliseconds of the page's own clock: the dashboard fetches its nodes after it was loaded."""
+
+
+def ray_client() -> Path:
+    """Return Ray's command line, of the version that the images have; installed into the cache where it is not yet.
+
+    Not one of volray's own dependencies: half a gigabyte, for one test.
+    """
+    folder = cache.folder(f"ray-{RAY}")
+    program = folder / "bin" / "ray"
+    if not program.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=100)
+        pip = [folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, f"ray[default]=={RAY}"], check=True, timeout=900)
+    return program
+
+
+def browser(url: str, picture: Path) -> str:
+    """Open a page in a headless Chromium, save a picture of it, and return the document that its scripts made."""
+    program = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    assert program, f"there is no browser here; one of {', '.join(_BROWSERS)} would do"
+    with TemporaryDirectory() as home:
+        flags = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            f"--user-data-dir={home}",
+            "--window-size=1400,800",
+            f"--virtual-time-budget={_LOADING}",
+        ]
+        for action in (f"--screenshot={picture}", "--dump-dom"):
+            done = subprocess.run(
+                [program, *flags, action, url], capture_output=True, text=True, check=True, timeout=100
+            )
+    return done.stdout

@@ -1,0 +1,75 @@
+"""How people reach a Ray cluster: through the Service, a port-forward, a pod of their own, and a browser."""
+
+import secrets
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.controlplane.client import path
+from tests.controlplane.installed import default
+from tests.e2e.programs import browser, ray_client
+from tests.e2e.ray_job import Cluster, RayJob
+
+Object = dict[str, Any]
+
+NODES = 3
+IMAGE = "rayproject/ray:2.60.0-py311-cpu"
+COUNT = "import ray; ray.init({}); print('alive:', sum(node['Alive'] for node in ray.nodes()))"
+
+
+@pytest.fixture(scope="module")
+def job(cluster: Cluster) -> Iterator[RayJob]:
+    """One Ray cluster for all ways."""
+    name = f"ways-{secrets.token_hex(4)}"
+    namespaces = path("v1", "namespaces")
+    cluster.admin.create(namespaces, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    job = RayJob(cluster, default(name, "ways"))
+    job.apply()
+    job.wait_nodes(NODES)
+    yield job
+    cluster.admin.delete(f"{namespaces}/{name}")
+
+
+def test_ray_job_submit_through_a_port_forward(job: RayJob) -> None:
+    with job.cluster.forwarded(job.namespace, f"service/{job.name}-head-svc", 8265) as port:
+        where = ["--address", f"http://127.0.0.1:{port}"]
+        submitted = subprocess.run(
+            [ray_client(), "job", "submit", *where, "--", "python", "-c", COUNT.format("")],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
+        )
+    assert submitted.returncode == 0, submitted.stdout + submitted.stderr
+    assert f"alive: {NODES}" in submitted.stdout
+
+
+def test_a_ray_client_in_another_pod_through_the_service(cluster: Cluster, job: RayJob) -> None:
+    program = COUNT.format(f"'ray://{job.name}-head-svc:10001'")
+    container = {"name": "client", "image": IMAGE, "command": ["python", "-c", program]}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "client"},
+        "spec": {"containers": [container], "restartPolicy": "Never"},
+    }
+    cluster.admin.create(path("v1", "pods", job.namespace), pod)
+    job.wait_log("client", f"alive: {NODES}")
+
+
+@pytest.mark.parametrize("task", ["head", "worker"])
+def test_ray_init_in_any_pod_of_the_cluster(job: RayJob, task: str) -> None:
+    assert f"alive: {NODES}" in job.python(job.pod(task), COUNT.format("address='auto'"))
+    assert f"alive: {NODES}" in job.python(job.pod(task), COUNT.format("")), "RAY_ADDRESS serves those who name none"
+
+
+def test_the_dashboard_in_a_browser(job: RayJob, tmp_path: Path) -> None:
+    picture = tmp_path / "dashboard.png"
+    with job.cluster.forwarded(job.namespace, f"service/{job.name}-head-svc", 8265) as port:
+        shown = browser(f"http://127.0.0.1:{port}/#/cluster", picture)
+    names = {node["hostname"] for node in job.nodes()}
+    assert {name for name in names if name in shown} == names, shown[:2000]
+    assert picture.stat().st_size > 10_000
