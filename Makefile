@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test controlplane images e2e lint format golden mutants clean
+.PHONY: help run demo test controlplane images e2e e2e-bench lint format golden mutants clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,8 +26,11 @@ controlplane: $(VENV)/installed ## Build etcd, Kubernetes and Volcano for the te
 images: $(VENV)/installed ## Build the images of Ray and volray for the tests on a node, as root on Linux, without Docker: minutes once
 	@$(BIN)/python -m tests.images.build
 
-e2e: $(VENV)/installed node-packages ## Pods with Ray on real nodes, as root on Linux; arguments: E2E="tests/e2e/test_cluster.py -k documentation"
-	@$(BIN)/python -m tests.e2e $(E2E)
+e2e: $(VENV)/installed node-packages ## Pods with real Ray on real nodes, as root on Linux, or on a cluster: VOLRAY_E2E_KUBECONFIG=FILE; E2E=tests
+	@$(BIN)/python -m tests.e2e.enclosed $(BIN)/pytest --timeout=600 $(or $(E2E),tests/e2e)
+
+e2e-bench: $(VENV)/installed node-packages ## volray beside Volcano's ray plugin and beside YAML by hand; JSON, a table and a picture in .run/bench
+	@$(BIN)/python -m tests.e2e.enclosed $(BIN)/python -m tests.e2e.bench $(BENCH)
 
 demo: controlplane ## Start a control plane with Volcano and volray, apply the documentation's Job, and show what becomes of it
 	@$(BIN)/python -m tests.controlplane.demo
@@ -72,8 +75,9 @@ $(PROMTOOL): tests/controlplane/build/prometheus/go.mod
 	@cd $(<D) && GOWORK=off GOBIN='$(@D)' go install -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool
 	@touch $@
 
-# Debian's packages for real nodes. Elsewhere `make e2e` says which program is missing.
-NODE_PACKAGES := containerd runc containernetworking-plugins iproute2 iptables nftables conntrack ethtool socat debootstrap
+# Debian's packages for real nodes, and a browser for Ray's dashboard. Elsewhere `make e2e` says which program is missing.
+NODE_PACKAGES := containerd runc containernetworking-plugins iproute2 iptables nftables conntrack ethtool socat debootstrap \
+  chromium
 .PHONY: node-packages
 node-packages: ; @command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && [ -z "$$VOLRAY_E2E_KUBECONFIG" ] || exit 0; \
 	dpkg-query --show $(NODE_PACKAGES) >/dev/null 2>&1 && exit 0; \

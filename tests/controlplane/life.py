@@ -14,6 +14,7 @@ from webhook.controller.lease import DEFAULT_TERMS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.controlplane.client import Api
     from tests.controlplane.cluster import ControlPlane
 
 Object = dict[str, Any]
@@ -116,7 +117,12 @@ def wait_written(
 
 def command(plane: ControlPlane, job: Object, action: str) -> None:
     """Tell Volcano to do something with the Job, as vcctl does."""
-    metadata = plane.admin.get(job_path(job))["metadata"]
+    order(plane.admin, job, action)
+
+
+def order(admin: Api, job: Object, action: str) -> None:
+    """Order an action for a Job on any cluster, by a Command: `AbortJob`, `ResumeJob`, `RestartJob`."""
+    metadata = admin.get(job_path(job))["metadata"]
     target = {"apiVersion": JOBS, "kind": "Job", "name": metadata["name"], "uid": metadata["uid"], "controller": True}
     body = {
         "apiVersion": "bus.volcano.sh/v1alpha1",
@@ -125,7 +131,7 @@ def command(plane: ControlPlane, job: Object, action: str) -> None:
         "action": action,
         "target": target,
     }
-    plane.admin.create(path("bus.volcano.sh/v1alpha1", "commands", metadata["namespace"]), body)
+    admin.create(path("bus.volcano.sh/v1alpha1", "commands", metadata["namespace"]), body)
 
 
 def one_service_for_each_live_job(plane: ControlPlane, namespace: str, live: set[str]) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.controlplane.client import Api, RefusedError, path
+from tests.controlplane.client import Api, path
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.components import Component, free_ports, listens
 from tests.controlplane.installed import JOBS, SYSTEM, default, is_trusted
@@ -34,7 +34,7 @@ NODES: Final = 4
 _BASE: Final = Path(__file__).parents[2] / "manifests" / "base"
 _DEPLOYMENTS: Final = ("volray-webhook", "volray-controller")
 _SECONDS: Final = 120
-_DASHBOARD: Final = 8265
+_NAMESPACES: Final = path("v1", "namespaces")
 
 
 @contextmanager
@@ -116,45 +116,18 @@ class Cluster:
         assert done.returncode == 0, f"kubectl {' '.join(map(str, arguments))}: {done.stderr}"
         return done.stdout
 
-    def apply(self, manifest: Object) -> None:
-        """Apply an object as its user would, with `kubectl apply`."""
-        self.succeed("apply", "-f", "-", stdin=json.dumps(manifest))
-
-    def exec(self, namespace: str, pod: str, *command: str, container: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a command in a pod."""
-        where = ["--container", container] if container else []
-        return self.kubectl("exec", "-n", namespace, pod, *where, "--", *command)
-
-    def logs(self, namespace: str, pod: str, *options: str) -> str:
-        """Return what a pod wrote; `--previous` and `--container=…` are options."""
-        return self.succeed("logs", "-n", namespace, pod, *options)
-
-    def pods(self, namespace: str, selector: str = "") -> list[Object]:
-        """Return the namespace's pods."""
-        return self.admin.items(path("v1", "pods", namespace), labelSelector=selector)
-
-    def ray_nodes(self, namespace: str, job: str) -> list[Object]:
-        """Return the nodes alive in a Job's Ray cluster, as its dashboard tells them; none while that is away."""
-        service = path("v1", "services", namespace, f"http:{job}-head-svc:{_DASHBOARD}")
+    @contextmanager
+    def namespace(self, labels: dict[str, str] | None = None) -> Iterator[str]:
+        """Make a namespace for a while. What is in it goes away with it, and nobody waits for that."""
+        name = f"e2e-{secrets.token_hex(4)}"
+        metadata = {"name": name, "labels": labels or {}}
+        self.admin.create(_NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         try:
-            summary = self.admin.get(f"{service}/proxy/nodes", view="summary")["data"]["summary"]
-        except RefusedError:
-            return []
-        return [node for node in summary if node["raylet"].get("state") == "ALIVE"]
-
-    def wait_ray_nodes(self, namespace: str, job: str, count: int, seconds: float = _SECONDS) -> None:
-        """Wait until a Job's Ray cluster has so many nodes."""
-
-        def there() -> bool:
-            found = self.ray_nodes(namespace, job)
-            assert len(found) == count, f"{len(found)} nodes; {self.phases(namespace)}"
-            return True
-
-        wait(there, f"{job} has {count} Ray nodes", seconds)
-
-    def phases(self, namespace: str) -> dict[str, str]:
-        """Return the phase of each of the namespace's pods."""
-        return {pod["metadata"]["name"]: pod["status"]["phase"] for pod in self.pods(namespace)}
+            account = path("v1", "serviceaccounts", name, "default")
+            wait(lambda: self.admin.exists(account), f"{name} has the ServiceAccount without which it takes no pods")
+            yield name
+        finally:
+            self.admin.delete(f"{_NAMESPACES}/{name}")
 
     @contextmanager
     def forwarded(self, namespace: str, target: str, port: int) -> Iterator[int]:

@@ -1,9 +1,7 @@
-import secrets
 from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.controlplane.client import path
 from tests.e2e.cluster import Cluster, opened
 
 
@@ -28,9 +26,6 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
-    """A namespace of the test's own. What is in it goes away after the test, and nobody waits for that."""
-    name = f"test-{secrets.token_hex(4)}"
-    namespaces = path("v1", "namespaces")
-    cluster.admin.create(namespaces, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield name
-    cluster.admin.delete(f"{namespaces}/{name}")
+    """A namespace of the test's own."""
+    with cluster.namespace() as name:
+        yield name

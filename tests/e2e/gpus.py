@@ -10,7 +10,7 @@ from tests.controlplane.client import path
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.e2e.ray_job import Cluster
+    from tests.e2e.cluster import Cluster
 
 GPU: Final = "nvidia.com/gpu"
 

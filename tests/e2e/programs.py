@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tests import cache
 from tests.images.build import RAY
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 _LOADING: Final = 30_000

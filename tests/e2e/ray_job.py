@@ -3,52 +3,22 @@
 from __future__ import annotations
 
 import json
-import secrets
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from tests.controlplane.client import RefusedError, path
 from tests.controlplane.installed import job_path, service_path
+from tests.controlplane.life import order
 from tests.controlplane.waiting import wait
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.controlplane.client import Api
+    from tests.e2e.cluster import Cluster
 
 Object = dict[str, Any]
 
 START_SECONDS: Final = 90
 """Until Ray's nodes are all alive; 13 s on an idle machine of two cores, several times that beside other clusters."""
 
-_COMMAND: Final = "bus.volcano.sh/v1alpha1"
 _DASHBOARD: Final = 8265
-
-
-class Cluster(Protocol):
-    """A Kubernetes cluster with Volcano and volray, whoever made it."""
-
-    admin: Api
-
-    def kubectl(
-        self, *arguments: str | Path, stdin: str | None = None, kubeconfig: Path | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """Run kubectl as a cluster administrator."""
-
-
-@contextmanager
-def own_namespace(cluster: Cluster, labels: dict[str, str] | None = None) -> Iterator[str]:
-    """A namespace that is there for a while. What is in it goes away with it, and nobody waits for that."""
-    name = f"e2e-{secrets.token_hex(4)}"
-    namespaces = path("v1", "namespaces")
-    metadata = {"name": name, "labels": labels or {}}
-    cluster.admin.create(namespaces, {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-    try:
-        yield name
-    finally:
-        cluster.admin.delete(f"{namespaces}/{name}")
 
 
 class RayJob:
@@ -197,21 +167,7 @@ class RayJob:
 
     def command(self, action: str) -> None:
         """Order an action for the Job as `vcctl` does: `AbortJob`, `ResumeJob`, `RestartJob`."""
-        owner = {
-            "apiVersion": self.job["apiVersion"],
-            "kind": "Job",
-            "name": self.name,
-            "uid": self.cluster.admin.get(job_path(self.job))["metadata"]["uid"],
-            "controller": True,
-        }
-        order = {
-            "apiVersion": _COMMAND,
-            "kind": "Command",
-            "metadata": {"generateName": f"{self.name}-", "namespace": self.namespace, "ownerReferences": [owner]},
-            "action": action,
-            "target": owner,
-        }
-        self.cluster.admin.create(path(_COMMAND, "commands", self.namespace), order)
+        order(self.cluster.admin, self.job, action)
 
 
 def _containers(pod: Object) -> list[Object]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from tests.controlplane.client import path
 from tests.e2e.ray_job import RayJob
 
 if TYPE_CHECKING:
-    from tests.e2e.ray_job import Cluster, Object
-
-_NAMESPACES = path("v1", "namespaces")
+    from tests.e2e.cluster import Cluster
+    from tests.e2e.ray_job import Object
 
 
 class Jobs:
@@ -23,15 +21,12 @@ class Jobs:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._namespaces: list[str] = []
+        self._namespaces = ExitStack()
         self.running: list[RayJob] = []
 
     def namespace(self) -> str:
         """Make a namespace, and return its name."""
-        name = f"life-{secrets.token_hex(4)}"
-        self._cluster.admin.create(_NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-        self._namespaces.append(name)
-        return name
+        return self._namespaces.enter_context(self._cluster.namespace())
 
     def start(self, job: Object) -> RayJob:
         """Apply a Job."""
@@ -42,5 +37,4 @@ class Jobs:
 
     def close(self) -> None:
         """Delete all, and wait for nothing."""
-        for name in self._namespaces:
-            self._cluster.admin.delete(f"{_NAMESPACES}/{name}")
+        self._namespaces.close()

@@ -1,7 +1,7 @@
-"""The cluster itself: volray runs in it as its users install it, and the smallest Job becomes a Ray cluster."""
+"""The cluster itself: nodes, and volray in it as its users install it."""
 
 from tests.controlplane.client import path
-from tests.controlplane.installed import SYSTEM, documented
+from tests.controlplane.installed import SYSTEM
 from tests.e2e.cluster import NODES, Cluster, is_ready
 
 
@@ -13,11 +13,7 @@ def test_every_node_is_ready(cluster: Cluster) -> None:
 
 def test_both_replicas_of_both_programs_are_ready_in_a_restricted_namespace(cluster: Cluster) -> None:
     labels = cluster.admin.get(path("v1", "namespaces", name=SYSTEM))["metadata"]["labels"]
-    ready = [pod["metadata"]["labels"]["app.kubernetes.io/component"] for pod in cluster.pods(SYSTEM) if is_ready(pod)]
+    pods = cluster.admin.items(path("v1", "pods", SYSTEM))
+    ready = [pod["metadata"]["labels"]["app.kubernetes.io/component"] for pod in pods if is_ready(pod)]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     assert sorted(ready) == ["controller", "controller", "webhook", "webhook"]
-
-
-def test_the_documentations_job_becomes_a_ray_cluster_of_three_nodes(cluster: Cluster, namespace: str) -> None:
-    cluster.apply(documented("ray-cluster-job", namespace))
-    cluster.wait_ray_nodes(namespace, "ray-cluster-job", 3)

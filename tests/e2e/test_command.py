@@ -8,8 +8,9 @@ import pytest
 
 from tests.controlplane.client import path
 from tests.controlplane.waiting import wait
+from tests.e2e.cluster import Cluster
 from tests.e2e.jobs import IMAGE, WITHOUT_DASHBOARD, ray_job, task
-from tests.e2e.ray_job import Cluster, RayJob, own_namespace
+from tests.e2e.ray_job import RayJob
 
 Object = dict[str, Any]
 
@@ -52,7 +53,7 @@ WORDS: Object = {
 @pytest.fixture(scope="module")
 def worded(cluster: Cluster) -> Iterator[RayJob]:
     """A head that says its words and stays until it may go; workers whose commands end by themselves."""
-    with own_namespace(cluster) as namespace:
+    with cluster.namespace() as namespace:
         yield started(
             cluster,
             namespace,
@@ -206,7 +207,7 @@ RESTRICTED = {
 
 
 def test_ray_runs_where_pods_are_restricted_and_the_image_is_read_only(cluster: Cluster) -> None:
-    with own_namespace(cluster, {"pod-security.kubernetes.io/enforce": "restricted"}) as namespace:
+    with cluster.namespace({"pod-security.kubernetes.io/enforce": "restricted"}) as namespace:
         job = started(
             cluster,
             namespace,

@@ -9,7 +9,8 @@ from tests.controlplane.client import path
 from tests.controlplane.installed import default, documented
 from tests.controlplane.waiting import wait
 from tests.e2e.bench.contenders import CODE, DONE, JOB_PY
-from tests.e2e.ray_job import Cluster, RayJob
+from tests.e2e.cluster import Cluster
+from tests.e2e.ray_job import RayJob
 
 Object = dict[str, Any]
 

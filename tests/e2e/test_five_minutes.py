@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from tests.controlplane.waiting import wait
-from tests.e2e.jobs import pod_spec, ray_job
+from tests.e2e.cluster import Cluster
 from tests.e2e.processes import send
-from tests.e2e.ray_job import Cluster, RayJob
+from tests.e2e.ray_job import RayJob
 from tests.e2e.running import Jobs
+from tests.e2e.small import pod_spec, small_job
 from tests.e2e.whole import END_SECONDS, assert_no_pod_without_ray
 
 Object = dict[str, Any]
@@ -62,20 +63,20 @@ class Watched:
 
 def plain(namespace: str) -> Object:
     """An image with `pip install ray`, as in vLLM's images: no dashboard and no agent listens, ever."""
-    job = ray_job(namespace, "plain")
+    job = small_job(namespace, "plain")
     for task in ("head", "worker"):
         pod_spec(job, task)["containers"][0]["image"] = PLAIN
     return job
 
 
 def without_dashboard(namespace: str) -> Object:
-    job = ray_job(namespace, "no-dashboard")
+    job = small_job(namespace, "no-dashboard")
     job["spec"]["tasks"][0]["template"]["metadata"] = {"annotations": NO_DASHBOARD}
     return job
 
 
 def busy(namespace: str) -> Object:
-    job = ray_job(namespace, "busy", command=("python3", "-c", LOAD))
+    job = small_job(namespace, "busy", command=("python3", "-c", LOAD))
     pod_spec(job, "head")["containers"][0]["resources"] = {"limits": {"cpu": "1", "memory": "2Gi"}}
     return job
 

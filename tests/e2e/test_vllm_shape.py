@@ -8,9 +8,10 @@ import pytest
 from tests.controlplane.client import JSON_PATCH, RefusedError, path
 from tests.controlplane.installed import job_path
 from tests.controlplane.waiting import wait
+from tests.e2e.cluster import Cluster
 from tests.e2e.gpus import GPU, fake_gpus
 from tests.e2e.jobs import RESOURCES, ray_job, task
-from tests.e2e.ray_job import Cluster, RayJob, own_namespace
+from tests.e2e.ray_job import RayJob
 
 Object = dict[str, Any]
 
@@ -71,7 +72,7 @@ def served(job: RayJob) -> str:
 @pytest.fixture(scope="module")
 def job(cluster: Cluster) -> Iterator[RayJob]:
     """The head, waiting: its worker is not yet wanted."""
-    with fake_gpus(cluster, 2), own_namespace(cluster) as namespace:
+    with fake_gpus(cluster, 2), cluster.namespace() as namespace:
         job = RayJob(cluster, vllm(namespace))
         cluster.admin.create(path("v1", "services", namespace), service(namespace))
         job.apply()

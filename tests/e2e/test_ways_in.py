@@ -1,6 +1,5 @@
 """How people reach a Ray cluster: through the Service, a port-forward, a pod of their own, and a browser."""
 
-import secrets
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +9,9 @@ import pytest
 
 from tests.controlplane.client import path
 from tests.controlplane.installed import default
+from tests.e2e.cluster import Cluster
 from tests.e2e.programs import browser, ray_client
-from tests.e2e.ray_job import Cluster, RayJob
+from tests.e2e.ray_job import RayJob
 
 Object = dict[str, Any]
 
@@ -23,14 +23,11 @@ COUNT = "import ray; ray.init({}); print('alive:', sum(node['Alive'] for node in
 @pytest.fixture(scope="module")
 def job(cluster: Cluster) -> Iterator[RayJob]:
     """One Ray cluster for all ways."""
-    name = f"ways-{secrets.token_hex(4)}"
-    namespaces = path("v1", "namespaces")
-    cluster.admin.create(namespaces, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    job = RayJob(cluster, default(name, "ways"))
-    job.apply()
-    job.wait_nodes(NODES)
-    yield job
-    cluster.admin.delete(f"{namespaces}/{name}")
+    with cluster.namespace() as namespace:
+        job = RayJob(cluster, default(namespace, "ways"))
+        job.apply()
+        job.wait_nodes(NODES)
+        yield job
 
 
 def test_ray_job_submit_through_a_port_forward(job: RayJob) -> None:

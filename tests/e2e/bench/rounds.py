@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from tests.controlplane.client import path
-from tests.controlplane.waiting import wait
 from tests.e2e.bench import contenders, stages
 from tests.e2e.bench.contenders import BY_HAND, IN_TREE, NODES, VOLRAY
 from tests.e2e.ray_job import RayJob
@@ -15,7 +13,7 @@ from tests.e2e.ray_job import RayJob
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.e2e.ray_job import Cluster
+    from tests.e2e.cluster import Cluster
 
 Samples = dict[str, dict[str, list[float]]]
 """Seconds by stage, by contender."""
@@ -42,9 +40,8 @@ class Bench:
         turns = [self._in_tree, self._volray, self._by_hand]
         first = self._rounds % len(turns)
         for turn in turns[first:] + turns[:first]:
-            namespace = self._namespace()
-            turn(namespace)
-            self._cluster.admin.delete(path("v1", "namespaces", name=namespace))
+            with self._cluster.namespace() as namespace:
+                turn(namespace)
         self._rounds += 1
 
     def _in_tree(self, namespace: str) -> None:
@@ -92,13 +89,3 @@ class Bench:
     def _take(self, contender: str, stage: str, seconds: float) -> None:
         self._say(f"{contender:15} {stage:13} {seconds:6.1f} s")
         self.samples[stage][contender].append(seconds)
-
-    def _namespace(self) -> str:
-        """Make a namespace, and wait until pods can be made in it."""
-        name = f"bench-{secrets.token_hex(4)}"
-        self._cluster.admin.create(
-            path("v1", "namespaces"), {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        )
-        account = path("v1", "serviceaccounts", name, "default")
-        wait(lambda: self._cluster.admin.exists(account), "there is a ServiceAccount")
-        return name

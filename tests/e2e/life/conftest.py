@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.ray_job import Cluster
+from tests.e2e.cluster import Cluster
 from tests.e2e.running import Jobs
 from tests.e2e.whole import assert_no_pod_without_ray
 

@@ -9,7 +9,7 @@ import pytest
 from tests.controlplane.client import path
 from tests.controlplane.components import Component
 from tests.controlplane.waiting import wait
-from tests.e2e.ray_job import Cluster
+from tests.e2e.cluster import Cluster
 from tests.e2e.running import Jobs
 from tests.e2e.small import pod_spec, small_job
 from tests.e2e.whole import wait_whole
@@ -27,13 +27,6 @@ AT_ONCE = {
 
 
 ALIVE = "import ray; ray.init(); print('alive:', sum(node['Alive'] for node in ray.nodes()))"
-
-
-def kubelet(cluster: Cluster, node: str) -> Component:
-    components: dict[str, Component] = getattr(cluster, "components", {})
-    if f"{node}-kubelet" not in components:
-        pytest.skip("the kubelets of an existing cluster are not the tests' to stop")
-    return components[f"{node}-kubelet"]
 
 
 def by_pods(cluster: Cluster) -> list[str]:
@@ -55,7 +48,7 @@ def stopped(component: Component) -> Iterator[None]:
 @pytest.mark.timeout(400)
 def test_a_worker_on_a_lost_node_works_on_until_it_is_replaced(cluster: Cluster, jobs: Jobs) -> None:
     lost, kept, *_ = by_pods(cluster)
-    component = kubelet(cluster, lost)
+    component = cluster.component(f"{lost}-kubelet")
     spec = small_job(jobs.namespace(), "lost")
     for task, node in (("head", kept), ("worker", lost)):
         pod_spec(spec, task)["nodeSelector"] = {"kubernetes.io/hostname": node}
