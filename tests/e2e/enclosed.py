@@ -1,6 +1,6 @@
 """Runs a command that needs a cluster where it can have one: `python -m tests.e2e.enclosed COMMAND…`.
 
-Everything that it takes is installed before: in an enclosure there is no network but its own. With VOLRAY_E2E_KUBECONFIG
+Everything that it takes is installed before: an enclosure has no network but its own. With VOLRAY_E2E_KUBECONFIG
 the command runs on that cluster, which has Volcano and the images of tests/images, and needs no enclosure.
 """
 

@@ -26,6 +26,11 @@ def hierarchies() -> list[Path]:
     return [each for each in _mounted() if (each / "cgroup.clone_children").exists()]
 
 
+def weigh(name: str, processes: int) -> None:
+    """Let the cgroup have as much of busy processors as so many processes outside of any cgroup."""
+    (ROOT / "cpu" / name / "cpu.shares").write_text(str(1024 * processes))
+
+
 def make(name: str) -> None:
     """Make the cgroup `name`, whose path may have several parts, in each hierarchy."""
     for hierarchy in hierarchies():

@@ -29,6 +29,8 @@ _NAME: Final = "VOLRAY_ENCLOSURE"
 _UNSHARE: Final = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 _FORWARDED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOGS: Final = "logs"
+_PROCESSES: Final = 16
+"""What all pods together weigh when the processors are busy: as one, which is the kernel's choice, they starve."""
 
 
 def current() -> str | None:
@@ -46,6 +48,7 @@ def run(command: Sequence[str | Path]) -> int:
         _remove(name, Path(tempfile.gettempdir(), name))
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     cgroups.make(folder.name)
+    cgroups.weigh(folder.name, _PROCESSES)
     with cgroups.held(folder.name):
         status = _supervise(folder, command)
         _remove(folder.name, folder, but=_LOGS if status else "")
