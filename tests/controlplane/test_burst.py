@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import cycle
 from typing import Any
@@ -26,6 +26,15 @@ APISERVER_GOES, ETCD_GOES, CONTROLLER_GOES = 40, 90, 140
 @pytest.fixture(scope="session")
 def control_plane(volray: Volray) -> ControlPlane:
     return volray.plane
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane, namespace: str) -> Iterator[str]:
+    """The test's own; whoever comes next finds the scheduler idle again."""
+    yield namespace
+    parameters = {"propagationPolicy": "Background"}
+    control_plane.admin.request("DELETE", path(JOBS, "jobs", namespace), parameters=parameters, seconds=with_others(60))
+    wait(lambda: not control_plane.admin.items(path("v1", "pods", namespace)), "the pods are gone", with_others(60))
 
 
 def insist(request: Callable[[], Any]) -> None:

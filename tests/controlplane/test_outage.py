@@ -37,7 +37,7 @@ GIVES_UP, TOLERANCE = 165, 15  # a try less or more would be 82 or 328
 LAST_PAUSE = 82
 REJECTIONS = "apiserver_admission_webhook_rejection_count"
 CALLS = "apiserver_admission_webhook_admission_duration_seconds_count"
-OURS = re.compile(r'\{[^}]*name="[a-z]+\.ray\.volcano\.sh"')
+OURS = re.compile(r'\{[^}]*name="[a-z.]+\.ray\.volcano\.sh"')
 
 
 @dataclass

@@ -32,8 +32,9 @@ def test_it_fires_well_before_a_job_is_terminated_and_until_then(
     assert_fires(promtool, tmp_path, {refused(): counter}, scrape, expected)
 
 
-def test_it_fires_when_a_ray_job_cannot_be_applied(promtool: Path, tmp_path: Path) -> None:
-    assert_fires(promtool, tmp_path, {refused("jobs"): [(1, 1)]}, 30, {60: True})
+@pytest.mark.parametrize("name", ["jobs", "validation.jobs"])
+def test_it_fires_when_a_ray_job_cannot_be_applied(promtool: Path, tmp_path: Path, name: str) -> None:
+    assert_fires(promtool, tmp_path, {refused(name): [(1, 1)]}, 30, {60: True})
 
 
 def test_it_ends_when_the_webhook_is_back(promtool: Path, tmp_path: Path) -> None:

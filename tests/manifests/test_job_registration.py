@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.manifests import Manifest
 
 JOBS = "jobs.ray.volcano.sh"
+VALIDATION = f"validation.{JOBS}"
 TEMPLATES = {"cronjobs.ray.volcano.sh": "batch.volcano.sh", "jobtemplates.ray.volcano.sh": "flow.volcano.sh"}
 
 STEP = re.compile(r"\b(?:o|t|object)(?:\.[a-zA-Z]+)+")
@@ -24,7 +25,7 @@ STEP = re.compile(r"\b(?:o|t|object)(?:\.[a-zA-Z]+)+")
 
 @pytest.fixture(scope="session")
 def jobs(configuration: Manifest, validating: Manifest) -> dict[str, Manifest]:
-    return {"/mutate-jobs": named(configuration, JOBS), "/validate-jobs": named(validating, JOBS)}
+    return {"/mutate-jobs": named(configuration, JOBS), "/validate-jobs": named(validating, VALIDATION)}
 
 
 def conditions(webhook: Manifest) -> dict[str, str]:
@@ -135,7 +136,7 @@ def test_an_old_kubernetes_gets_no_field_that_it_does_not_know_and_ignores_outag
     assert policies == {
         "Mutating pods.ray.volcano.sh": "Fail",
         "Mutating jobs.ray.volcano.sh": "Ignore",
-        "Validating jobs.ray.volcano.sh": "Ignore",
+        "Validating validation.jobs.ray.volcano.sh": "Ignore",
         "Validating cronjobs.ray.volcano.sh": "Ignore",
         "Validating jobtemplates.ray.volcano.sh": "Ignore",
     }
