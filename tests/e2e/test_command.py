@@ -8,7 +8,7 @@ import pytest
 
 from tests.controlplane.client import path
 from tests.controlplane.waiting import wait
-from tests.e2e.jobs import IMAGE, WITHOUT_DASHBOARD, ray_job, task
+from tests.e2e.jobs import IMAGE, IMAGE_WITHOUT_BASH, WITHOUT_DASHBOARD, ray_job, task
 from tests.e2e.ray_job import Cluster, RayJob, own_namespace
 
 Object = dict[str, Any]
@@ -241,3 +241,12 @@ ray.init(logging_level="ERROR")
 print("runs on", ray.get(ray.remote(lambda: ray.util.get_node_ip_address()).options(resources={"host": 1}).remote()))
 """
     assert f"runs on {address}\n" in job.python(job.pod("head"), where)
+
+
+def test_ray_runs_in_an_image_without_bash_and_wget(cluster: Cluster, namespace: str) -> None:
+    tools = "command -v bash wget curl || echo none of them"
+    head = task("head", image=IMAGE_WITHOUT_BASH, command=["sh", "-c", f"{tools}; exec sleep 3600"])
+    job = started(cluster, namespace, "bare", head, task("worker", image=IMAGE_WITHOUT_BASH))
+    job.wait_log(job.pod("head"), "\nnone of them\n", 180)
+    wait(lambda: all(map(job.is_ready, job.pods())), "both are ready", 180)
+    assert "[0, 1, 4, 9]" in job.python(job.pod("worker"), SQUARES)
