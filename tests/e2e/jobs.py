@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 IMAGE: Final = "rayproject/ray:2.60.0-py311-cpu"
+IMAGE_WITHOUT_BASH: Final = "volray-e2e/ray-without-bash:2.60.0"
+"""The same without bash, wget and curl."""
 
 RESOURCES: Final = {"requests": {"cpu": "500m", "memory": "200Mi"}, "limits": {"memory": "2Gi"}}
 """One CPU for Ray, and as much of the machine as is free: with a CPU limit Ray's start takes several times as long."""
