@@ -197,6 +197,29 @@ def test_a_command_that_starts_ray_itself_makes_a_cluster_with_what_volray_adds(
     assert container.keys().isdisjoint({"args", "livenessProbe", "readinessProbe"})
 
 
+RESTRICTED = {
+    "runAsNonRoot": True,
+    "readOnlyRootFilesystem": True,
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+def test_ray_runs_where_pods_are_restricted_and_the_image_is_read_only(cluster: Cluster) -> None:
+    with own_namespace(cluster, {"pod-security.kubernetes.io/enforce": "restricted"}) as namespace:
+        job = started(
+            cluster,
+            namespace,
+            "restricted",
+            task("head", command=["python", "-c", SAY, "read-only"], securityContext=RESTRICTED),
+            task("worker", securityContext=RESTRICTED),
+        )
+        job.wait_nodes(2, 180)
+        job.wait_log(job.pod("head"), 'argv ["read-only"]')
+        assert "[0, 1, 4, 9]" in job.python(job.pod("worker"), SQUARES)
+
+
 def test_hostname_subdomain_and_the_hosts_network_are_the_users(cluster: Cluster, namespace: str) -> None:
     job = started(
         cluster,
