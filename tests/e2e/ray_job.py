@@ -94,7 +94,7 @@ class RayJob:
         return self.cluster.admin.exists(service_path(self.job))
 
     def nodes(self, *, head: str = "", port: int = _DASHBOARD) -> list[Object]:
-        """Return the Ray nodes that the head's dashboard calls alive, each with its `ip`, `hostname` and `raylet`.
+        """Return the Ray nodes that the head's dashboard calls alive, each with its `raylet`.
 
         Asked through the apiserver's proxy, so the test's machine needs no way to the pods. Without a dashboard that
         answers there are none.

@@ -8,8 +8,8 @@ import pytest
 
 from tests.controlplane.client import path
 from tests.controlplane.waiting import wait
-from tests.e2e.jobs import IMAGE, IMAGE_WITHOUT_BASH, WITHOUT_DASHBOARD, ray_job, task
 from tests.e2e.cluster import Cluster
+from tests.e2e.jobs import IMAGE, IMAGE_WITHOUT_BASH, WITHOUT_DASHBOARD, ray_job, task
 from tests.e2e.ray_job import RayJob
 
 Object = dict[str, Any]
@@ -207,7 +207,7 @@ RESTRICTED = {
 
 
 def test_ray_runs_where_pods_are_restricted_and_the_image_is_read_only(cluster: Cluster) -> None:
-    with own_namespace(cluster, {"pod-security.kubernetes.io/enforce": "restricted"}) as namespace:
+    with cluster.namespace({"pod-security.kubernetes.io/enforce": "restricted"}) as namespace:
         job = started(
             cluster,
             namespace,

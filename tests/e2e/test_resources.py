@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.cluster import Cluster
 from tests.e2e.gpus import GPU, fake_gpus
 from tests.e2e.jobs import ray_job, task
-from tests.e2e.ray_job import Cluster, RayJob, own_namespace
+from tests.e2e.ray_job import RayJob
 
 GI = 1 << 30
 MB = 1 << 20
@@ -30,7 +31,7 @@ TASKS = [
 
 @pytest.fixture(scope="module")
 def job(cluster: Cluster) -> Iterator[RayJob]:
-    with fake_gpus(cluster, 2), own_namespace(cluster) as namespace:
+    with fake_gpus(cluster, 2), cluster.namespace() as namespace:
         job = RayJob(cluster, ray_job(namespace, "resources", *TASKS))
         job.apply()
         for each in TASKS:
