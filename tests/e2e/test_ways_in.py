@@ -1,4 +1,7 @@
-"""How people reach a Ray cluster: through the Service, a port-forward, a pod of their own, and a browser."""
+"""How people reach a Ray cluster: through the Service, a port-forward, a pod of their own, and a browser.
+
+What the browser shows stands in `.run/reports/dashboard.png`.
+"""
 
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +18,7 @@ from tests.e2e.ray_job import RayJob
 
 Object = dict[str, Any]
 
+PICTURE = Path(__file__).parents[2] / ".run" / "reports" / "dashboard.png"
 NODES = 3
 IMAGE = "rayproject/ray:2.60.0-py311-cpu"
 COUNT = "import ray; ray.init({}); print('alive:', sum(node['Alive'] for node in ray.nodes()))"
@@ -63,10 +67,10 @@ def test_ray_init_in_any_pod_of_the_cluster(job: RayJob, task: str) -> None:
     assert f"alive: {NODES}" in job.python(job.pod(task), COUNT.format("")), "RAY_ADDRESS serves those who name none"
 
 
-def test_the_dashboard_in_a_browser(job: RayJob, tmp_path: Path) -> None:
-    picture = tmp_path / "dashboard.png"
+def test_the_dashboard_in_a_browser(job: RayJob) -> None:
+    PICTURE.parent.mkdir(parents=True, exist_ok=True)
     with job.cluster.forwarded(job.namespace, f"service/{job.name}-head-svc", 8265) as port:
-        shown = browser(f"http://127.0.0.1:{port}/#/cluster", picture)
+        shown = browser(f"http://127.0.0.1:{port}/#/cluster", PICTURE)
     missing = [pod for pod in job.pods() if pod not in shown]
     assert not missing, shown[:2000]
-    assert picture.stat().st_size > 10_000
+    assert PICTURE.stat().st_size > 10_000
