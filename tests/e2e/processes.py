@@ -16,7 +16,7 @@ name, number, found = sys.argv[1], int(sys.argv[2]), []
 for pid in filter(str.isdecimal, os.listdir("/proc")):
     try:
         with open(f"/proc/{pid}/stat") as stat, open(f"/proc/{pid}/cmdline") as cmdline:
-            state, argv = stat.read().rpartition(") ")[2][0], cmdline.read().split("\0")
+            state, argv = stat.read().rpartition(") ")[2][0], cmdline.read().split("\\0")
     except OSError:
         continue
     if state not in "ZX" and name in map(os.path.basename, argv[:2]):
