@@ -11,23 +11,11 @@ from tests.controlplane.waiting import wait
 from tests.e2e.bench.contenders import CODE, DONE, JOB_PY
 from tests.e2e.cluster import Cluster
 from tests.e2e.ray_job import RayJob
+from tests.e2e.whole import wait_whole
 
 Object = dict[str, Any]
 
 SQUARES = "[0, 1, 4, 9, 16, 25, 36, 49, 64, 81]"
-TASKS_ON_EVERY_NODE = """
-import ray
-ray.init(address="auto", log_to_driver=False)
-nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
-@ray.remote(num_cpus=0)
-def here():
-    return ray.get_runtime_context().get_node_id()
-placed = [
-    here.options(scheduling_strategy=ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False))
-    for node in nodes
-]
-print("ran on", len(set(ray.get([each.remote() for each in placed]))), "of", len(nodes))
-"""
 
 
 def with_svc(namespace: str) -> Object:
@@ -65,8 +53,8 @@ def test_a_documented_job_is_a_ray_cluster_on_which_tasks_run(
 ) -> None:
     job = RayJob(cluster, make(namespace))
     job.apply()
+    wait_whole(job, nodes, head=head)
     job.wait_nodes(nodes, head=job.pod(head), port=dashboard)
-    assert f"ran on {nodes} of {nodes}" in job.python(job.pod(head), TASKS_ON_EVERY_NODE)
     assert set(job.restarts().values()) == {0}
     job.delete()
     wait(lambda: not job.pods() and not job.has_service(), "pods and Service are gone", 60)

@@ -37,13 +37,20 @@ print("ran on", *sorted(ray.get(tasks, timeout=30)))
 """Asks the GCS, not the dashboard, and waits in there: each new driver costs seconds of CPU."""
 
 
-def wait_whole(job: RayJob, nodes: int, seconds: float = START_SECONDS) -> None:
-    """Wait until so many Ray nodes are alive, which are the Job's pods, all of them, and a task runs on each."""
+def wait_whole(job: RayJob, nodes: int, seconds: float = START_SECONDS, *, head: str = "head") -> None:
+    """Wait until so many Ray nodes are alive, which are the Job's pods, all of them, and a task runs on each.
+
+    Args:
+        job: The Job.
+        nodes: How many.
+        seconds: For how long.
+        head: The name of the head's task.
+    """
 
     def whole() -> bool:
         pods = _addresses(job)
         assert len(pods) == nodes, f"pods: {pods}"
-        said = job.run(job.pod("head"), "python", "-c", _ON_EVERY_NODE, *pods)
+        said = job.run(job.pod(head), "python", "-c", _ON_EVERY_NODE, *pods)
         assert f"ran on {' '.join(pods)}\n" in said, f"{said}\npods: {pods}"
         return True
 
