@@ -17,7 +17,15 @@ _WITHOUT_DASHBOARD: Final = {"ray.volcano.sh/start-args": "--include-dashboard=f
 _SMALL: Final = {"requests": {"cpu": "500m", "memory": "1Gi"}}
 
 
-def small_job(namespace: str, name: str, *, workers: int = 1, command: tuple[str, ...] = (), **spec: Any) -> Object:
+def small_job(
+    namespace: str,
+    name: str,
+    *,
+    workers: int = 1,
+    command: tuple[str, ...] = (),
+    dashboard: bool = False,
+    **spec: Any,
+) -> Object:
     """Return the documentation's Job without its policies, so that Kubernetes and Ray alone bring it back.
 
     Args:
@@ -25,6 +33,7 @@ def small_job(namespace: str, name: str, *, workers: int = 1, command: tuple[str
         name: The Job's.
         workers: How many, of one group.
         command: The head's own.
+        dashboard: Whether the head has one.
         **spec: What else the Job's spec says, in place of what it would.
     """
     job = default(namespace, name)
@@ -33,7 +42,8 @@ def small_job(namespace: str, name: str, *, workers: int = 1, command: tuple[str
     task(job, "worker")["replicas"] = workers
     for each in ("head", "worker"):
         pod_spec(job, each)["containers"][0]["resources"] = _SMALL
-    task(job, "head")["template"]["metadata"] = {"annotations": _WITHOUT_DASHBOARD}
+    if not dashboard:
+        task(job, "head")["template"]["metadata"] = {"annotations": _WITHOUT_DASHBOARD}
     if command:
         pod_spec(job, "head")["containers"][0]["command"] = list(command)
     return job

@@ -31,7 +31,6 @@ STOPPED = 60
 
 DASHBOARD = "dashboard.py"
 PLAIN = "volray-e2e/ray-plain:2.60.0"
-NO_DASHBOARD = {"ray.volcano.sh/start-args": "--include-dashboard=false"}
 
 LOAD = """
 import multiprocessing, time
@@ -63,20 +62,18 @@ class Watched:
 
 def plain(namespace: str) -> Object:
     """An image with `pip install ray`, as in vLLM's images: no dashboard and no agent listens, ever."""
-    job = small_job(namespace, "plain")
+    job = small_job(namespace, "plain", dashboard=True)
     for task in ("head", "worker"):
         pod_spec(job, task)["containers"][0]["image"] = PLAIN
     return job
 
 
 def without_dashboard(namespace: str) -> Object:
-    job = small_job(namespace, "no-dashboard")
-    job["spec"]["tasks"][0]["template"]["metadata"] = {"annotations": NO_DASHBOARD}
-    return job
+    return small_job(namespace, "no-dashboard")
 
 
 def busy(namespace: str) -> Object:
-    job = small_job(namespace, "busy", command=("python3", "-c", LOAD))
+    job = small_job(namespace, "busy", command=("python3", "-c", LOAD), dashboard=True)
     pod_spec(job, "head")["containers"][0]["resources"] = {"limits": {"cpu": "1", "memory": "2Gi"}}
     return job
 
