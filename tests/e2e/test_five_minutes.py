@@ -6,6 +6,7 @@ All of them run at once; what they have to outlast is each other, too.
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,18 +82,17 @@ def busy(namespace: str) -> Object:
 @pytest.fixture(scope="module")
 def watched(cluster: Cluster) -> Iterator[Watched]:
     """Five minutes of them, over by now; for one of these minutes the dashboard of the busy one was stopped."""
-    jobs = Jobs(cluster)
-    namespace = jobs.namespace()
-    found = Watched(*(jobs.start(make(namespace)) for make in (plain, without_dashboard, busy)))
-    for job in found.all:
-        wait(lambda job=job: alive(job) == 2, f"{job.name} has two nodes", 300)  # type: ignore[misc]
-    began = time.monotonic()
-    send(found.busy, found.busy.pod("head"), DASHBOARD, signal.SIGSTOP)
-    wait_until(began + STOPPED)
-    send(found.busy, found.busy.pod("head"), DASHBOARD, signal.SIGCONT)
-    wait_until(began + WATCHED)
-    yield found
-    jobs.close()
+    with closing(Jobs(cluster)) as jobs:
+        namespace = jobs.namespace()
+        found = Watched(*(jobs.start(make(namespace)) for make in (plain, without_dashboard, busy)))
+        for job in found.all:
+            wait(lambda job=job: alive(job) == 2, f"{job.name} has two nodes", 300)  # type: ignore[misc]
+        began = time.monotonic()
+        send(found.busy, found.busy.pod("head"), DASHBOARD, signal.SIGSTOP)
+        wait_until(began + STOPPED)
+        send(found.busy, found.busy.pod("head"), DASHBOARD, signal.SIGCONT)
+        wait_until(began + WATCHED)
+        yield found
 
 
 def alive(job: RayJob) -> int:
