@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from webhook.names import COMMAND
 from webhook.reasons import Code, Finding, finding
 from webhook.script import start_script
-from webhook.settings import PORTS, flag_of
+from webhook.settings import DEFAULTS, PORTS, flag_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -118,9 +118,16 @@ def _ports(node: Node) -> dict[str, int | str]:
         "--port": settings.port,
         "--dashboard-host": "0.0.0.0",  # noqa: S104 - the Service reaches the dashboard at the pod's address
         "--dashboard-port": settings.dashboard_port,
-        "--ray-client-server-port": settings.client_port,
+        **_client_port(settings),
         **everywhere,
     }
+
+
+def _client_port(settings: Settings) -> dict[str, int]:
+    """Nothing for Ray's own default: named, it keeps a Ray without `ray[client]` from starting, as seen."""
+    if settings.client_port == DEFAULTS.client_port:
+        return {}
+    return {"--ray-client-server-port": settings.client_port}
 
 
 def fixed_ports(role: Role, settings: Settings) -> dict[str, int]:

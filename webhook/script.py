@@ -126,7 +126,7 @@ _END: Final = r"""
 end() {
   sleep 5
   say "Ray's $1 has ended: ending this container"
-  trap '' TERM
+  trap '' ALRM
   kill -TERM "$c" 2>/dev/null
   { sleep 15; kill -KILL "$c" 2>/dev/null; } &
   exit 3
@@ -134,7 +134,7 @@ end() {
 await() { t=; until look "$1"; do t=.$t; [ "${#t}" -lt @PATIENCE@ ] || end "$1"; sleep 1; done; }
 """
 """Five seconds for a command that called `ray stop` as its last act, and for `ray start --block`, to end by themselves
-with a status of their own; then the container ends with 1, by the watch's own status 3, which the SIGTERM that follows
+with a status of their own; then the container ends with 1, by the watch's own status 3, which the SIGALRM that follows
 the command's end must not change. What was never seen to live is dead, too."""
 
 PATIENCE_BESIDE: Final = 10
@@ -153,11 +153,15 @@ exec "$@" <&3 3<&- & c=$!
 exec 3<&-
 watch & w=$!
 ended
-kill "$w" 2>/dev/null; wait "$w" 2>/dev/null
+kill -ALRM "$w" 2>/dev/null; wait "$w" 2>/dev/null
 [ "$?" -ne 3 ] || rc=1
 exit "$rc"
 """
-"""A shell without job control starts its background children deaf to SIGINT and SIGQUIT; GNU env gives them back."""
+"""A shell without job control starts its background children deaf to SIGINT and SIGQUIT; GNU env gives them back.
+
+The watch is ended by SIGALRM, for which there is no trap: a new subshell of dash has its parent's traps for a moment
+and forgets what came meanwhile, so that a command of a few milliseconds left a watch behind that SIGTERM had not ended.
+"""
 
 
 def start_script(role: Role, ray_start: str, *, beside: bool, wait_head: int = 0, wait_nodes: int = 0) -> str:

@@ -153,10 +153,15 @@ def test_a_bare_head_starts_with_its_ports() -> None:
         "--port=6379",
         "--dashboard-host=0.0.0.0",
         "--dashboard-port=8265",
-        "--ray-client-server-port=10001",
         "--metrics-export-port=20080",
         "--dashboard-agent-listen-port=52365",
     ]
+
+
+def test_rays_own_client_port_is_not_named_to_it() -> None:
+    """Named, it makes `ray start` fail where `ray[client]` is not installed."""
+    assert not any("client" in option for option in options(node("head", Settings(client_port=10001))))
+    assert "--ray-client-server-port=10009" in options(node("head", Settings(client_port=10009)))
 
 
 def test_a_bare_worker_starts_with_its_heads_address_and_the_ports_of_every_node() -> None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Mapping
 
+_UNDEAF = ("env", "--default-signal")
+"""A runtime starts its containers so, and whoever starts the tests need not: under nohup they are deaf to SIGHUP."""
+
 _REFERENCE = re.compile(rb"\$(?:\$|\(([^)]*)\))")
 
 
@@ -152,7 +155,7 @@ def start(
     namespace = ["unshare", *user, "--pid", "--fork", "--mount-proc", "--kill-child"]
     with (folder / "stdout").open("wb") as output, (folder / "stderr").open("wb") as log:
         process = subprocess.Popen(
-            [*namespace, shell, *argv[1:]],
+            [*_UNDEAF, *namespace, shell, *argv[1:]],
             env={"PATH": path, **own, "FAKE_RAY": str(folder), **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,
