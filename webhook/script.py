@@ -193,7 +193,7 @@ def start_script(role: Role, ray_start: str, *, beside: bool, wait_head: int = 0
 
 
 def _join(wait_head: int) -> str:
-    tries = wait_head // _TRY_SECONDS or _TRIES_FOR_EVER
+    tries = max(1, wait_head // _TRY_SECONDS) if wait_head else _TRIES_FOR_EVER
     return _JOIN.replace("@TRIES@", str(tries))
 
 

@@ -53,7 +53,7 @@ def test_without_a_limit_a_worker_waits_for_ever(beside: bool) -> None:
     assert "' 0\n" in script.start_script("worker", "ray start X", beside=beside)
 
 
-@pytest.mark.parametrize(("wait_head", "tries"), [(1800, 900), (3, 1), (0, 1_000_000)])
+@pytest.mark.parametrize(("wait_head", "tries"), [(1800, 900), (3, 1), (1, 1), (0, 1_000_000)])
 @pytest.mark.parametrize("beside", [True, False])
 def test_a_worker_looks_for_the_heads_raylet_as_long_as_it_waits_for_the_head(
     beside: bool, wait_head: int, tries: int
