@@ -70,6 +70,22 @@ def all_pods(plane: ControlPlane, job: Object, phase: str) -> None:
         plane.set_phase(namespace, name, phase)
 
 
+def wait_forgotten(plane: ControlPlane, job: Object) -> None:
+    """Wait until Volcano has forgotten a deleted Job, too: nothing but its controller's log shows that.
+
+    The controller looks at doubling intervals whether the pods are gone, and strikes the name off its list, twice
+    over: when the last pod goes and at the next of those looks, a second or two later. A new Job of that name, made
+    in between, is struck off as well and never gets its pods (seen with 1.14.1).
+    """
+    name = f"{job['metadata']['namespace']}/{job['metadata']['name']}"
+
+    def forgotten() -> bool:
+        log = (plane.logs / "vc-controllers.log").read_text()
+        return 0 < log.count(f"Try to delete Job <{name}>") == log.count(f"Job <{name}> was deleted.")
+
+    wait(forgotten, "Volcano has forgotten the Job", with_others(30))
+
+
 def wait_phase(plane: ControlPlane, job: Object, phase: str) -> None:
     """Wait until Volcano has brought the Job so far."""
     wait(lambda: phase_of(plane.admin.get(job_path(job))) == phase, f"the Job is {phase}")

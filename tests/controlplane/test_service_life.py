@@ -20,6 +20,7 @@ from tests.controlplane.life import (
     running_job,
     service,
     soon,
+    wait_forgotten,
     wait_phase,
     wait_written,
 )
@@ -157,6 +158,7 @@ def test_the_service_of_an_older_job_of_the_same_name_is_waited_for_however_slow
     mark = plane.audit.mark()
     plane.admin.delete(job_path(job), propagationPolicy="Background")
     wait(lambda: "deletionTimestamp" in plane.admin.get(service_path(job))["metadata"], "the Service is to go")
+    wait_forgotten(plane, job)
     made = plane.admin.create(jobs, default(namespace))
     all_pods(plane, made, "Running")
     wait_phase(plane, made, "Running")
