@@ -22,6 +22,10 @@ _FROM_POD_IP: Final[Object] = {"fieldRef": {"apiVersion": "v1", "fieldPath": "st
 DRAIN_SECONDS: Final = 5
 """Ray drains for 30 s by default, which loses against a pod's grace period of 30 s (measured: SIGKILL after 31.9 s)."""
 
+SELF_CHECK_MILLISECONDS: Final = 5000
+"""A raylet asks its GCS every minute whether it is still known. One whose head came back without its state within
+`--reconnectSeconds` learns from that alone that its cluster is gone (measured: 53 s, and 7 s with 5000)."""
+
 _LONGEST_PORT_NAME: Final = 15
 _SUFFIX: Final = "-ray"
 
@@ -52,6 +56,7 @@ def environment(
         "RAY_ADDRESS": f"{address}:{settings.port}",
         "RAY_API_SERVER_ADDRESS": f"http://{address}:{settings.dashboard_port}",
         "RAY_gcs_rpc_server_reconnect_timeout_s": str(_reconnect(settings, theirs)),
+        "RAY_raylet_liveness_self_check_interval_ms": str(SELF_CHECK_MILLISECONDS),
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": str(DRAIN_SECONDS),
     }
     if settings.log_to_stderr:

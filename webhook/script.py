@@ -74,7 +74,30 @@ while True:
 """
 """A socket, not `ray health-check`, which imports Ray once more on every worker (measured: 1 to 2 s each)."""
 
-_JOIN: Final = 'env RAY_NUM_REDIS_GET_RETRIES="${RAY_NUM_REDIS_GET_RETRIES:-@TRIES@}" '
+_EARLY: Final = r"""
+early='
+import os, runpy, shutil, sys, time
+sys.path[:1], sys.argv[:1] = [], []
+try:
+    from ray._private.utils import get_all_node_info_until_retrieved
+    from ray._raylet import GcsClient
+    import ray.scripts.scripts
+    gcs, limit = GcsClient(address=os.environ["VOLRAY_ADDRESS"]), time.monotonic() + 60
+    while not gcs.get_all_node_info(timeout=5) and time.monotonic() < limit:
+        time.sleep(0.1)
+except Exception:
+    pass
+sys.argv[0] = shutil.which("ray")
+runpy.run_path(sys.argv[0], run_name="__main__")
+'
+case $l in '#!'*"$py"*) ;; *) early= ;; esac
+"""
+"""What runs the program `ray` in its own interpreter, but first imports what that will need, and looks, ten times a
+second, for the head's raylet, for which the imported function looks every two seconds (Ray 2.60; earlier ones, without
+it, do not wait for a raylet): a worker joins about a second sooner. Whatever goes wrong here is left to `ray start`,
+whose own look it only makes shorter. Nothing for a `ray` that is no Python program."""
+
+_JOIN: Final = 'env RAY_NUM_REDIS_GET_RETRIES="${RAY_NUM_REDIS_GET_RETRIES:-@TRIES@}" ${early:+"$py" -c "$early"} '
 """The head's GCS listens before its raylet is known, and `ray start` looks for that 20 times, 2 seconds apart, before
 it fails (seen: on two busy cores 40 s were not enough). So it looks for as long as a worker waits for its head."""
 
@@ -152,16 +175,44 @@ exec 3<&0
 exec "$@" <&3 3<&- & c=$!
 exec 3<&-
 watch & w=$!
-ended
+@LEAVE@ended
 kill -ALRM "$w" 2>/dev/null; wait "$w" 2>/dev/null
 [ "$?" -ne 3 ] || rc=1
-exit "$rc"
+@LEFT@exit "$rc"
 """
 """A shell without job control starts its background children deaf to SIGINT and SIGQUIT; GNU env gives them back.
 
 The watch is ended by SIGALRM, for which there is no trap: a new subshell of dash has its parent's traps for a moment
 and forgets what came meanwhile, so that a command of a few milliseconds left a watch behind that SIGTERM had not ended.
 """
+
+
+_LEAVE: Final = r"""
+left=
+leave() {
+  "$py" -I -S -c '
+import os, socket, sys, time
+host, port = os.environ["VOLRAY_ADDRESS"].rsplit(":", 1)
+missed = 0
+while missed < 3:
+    try:
+        socket.create_connection((host, int(port)), 1).close()
+        missed = 0
+    except OSError:
+        missed += 1
+    time.sleep(0.3)
+' || return
+  say "no head is left to take leave of: ending this container"
+  kill -KILL "$c" 2>/dev/null
+}
+"""
+"""A raylet that is told to end tells its GCS, and tries that for 5 and then 10 s more when there is none (measured:
+12 s). A Job that is over ends its head first, so that every worker would stay for that long."""
+
+
+_ON_TERM: Final = "trap 'got TERM; left=1; leave &' TERM\n"
+_LEFT: Final = '[ -z "$left" ] || [ "$rc" -ne 137 ] || rc=1\n'
+"""1 is what `ray start --block` ends with on SIGTERM; 137 would be read as a lack of memory."""
 
 
 def start_script(role: Role, ray_start: str, *, beside: bool, wait_head: int = 0, wait_nodes: int = 0) -> str:
@@ -175,19 +226,21 @@ def start_script(role: Role, ray_start: str, *, beside: bool, wait_head: int = 0
         wait_nodes: Nodes that must be alive before a head's command starts.
     """
     waits_for_nodes = role == "head" and beside and wait_nodes > 1
+    leaves = role == "worker" and not beside
     start = _join(wait_head) + ray_start if role == "worker" else ray_start
     parts = [
         _WORDS,
         _SIGNALS,
         _IMAGE,
         _PYTHON if role == "worker" or waits_for_nodes else "",
-        _WAIT_HEAD.replace("@WAIT_HEAD@", str(wait_head)) if role == "worker" else "",
+        _WAIT_HEAD.replace("@WAIT_HEAD@", str(wait_head)) + _EARLY.lstrip("\n") if role == "worker" else "",
         f"first 'ray start' {start}\n" if beside else f"set -- {start}\n",
         _WAIT_NODES.replace("@WAIT_NODES@", str(wait_nodes)) if waits_for_nodes else "",
         _PROCESSES,
         _END.replace("@PATIENCE@", str(PATIENCE_BESIDE if beside else PATIENCE_ALONE)),
         _WATCH[role],
-        _RUN,
+        _LEAVE if leaves else "",
+        _RUN.replace("@LEAVE@", _ON_TERM if leaves else "").replace("@LEFT@", _LEFT if leaves else ""),
     ]
     return "".join(part.lstrip("\n") for part in parts)
 

@@ -32,6 +32,7 @@ def test_a_head_gets_its_own_address() -> None:
         "RAY_API_SERVER_ADDRESS": "http://$(POD_IP):8265",
         "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "5",
+        "RAY_raylet_liveness_self_check_interval_ms": "5000",
     }
 
 
@@ -44,6 +45,7 @@ def test_a_worker_gets_the_address_of_the_heads_service() -> None:
         "RAY_API_SERVER_ADDRESS": "http://demo-head-svc.team.svc:8265",
         "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "5",
+        "RAY_raylet_liveness_self_check_interval_ms": "5000",
     }
 
 
@@ -106,6 +108,7 @@ def test_a_container_that_starts_ray_itself_gets_no_variable_of_our_scripts(role
         "RAY_ADDRESS",
         "RAY_API_SERVER_ADDRESS",
         "RAY_gcs_rpc_server_reconnect_timeout_s",
+        "RAY_raylet_liveness_self_check_interval_ms",
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S",
     ]
     assert found["RAY_ADDRESS"] == address

@@ -26,6 +26,7 @@ OUR_ENV = [
     "RAY_API_SERVER_ADDRESS",
     "RAY_gcs_rpc_server_reconnect_timeout_s",
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S",
+    "RAY_raylet_liveness_self_check_interval_ms",
     "RAY_LOG_TO_STDERR",
 ]
 OUR_PORTS = [6379, 8265, 10001, 20080, 52365]

@@ -14,6 +14,8 @@ CASES = [
     (role, beside, wait_nodes) for role in ("head", "worker") for beside in (True, False) for wait_nodes in (0, 1, 2)
 ]
 
+JOIN = 'env RAY_NUM_REDIS_GET_RETRIES="${{RAY_NUM_REDIS_GET_RETRIES:-{}}}" ${{early:+"$py" -c "$early"}} '
+
 
 def text(role: Role, *, beside: bool = True, wait_nodes: int = 0, wait_head: int = 1800) -> str:
     return script.start_script(role, "ray start X", beside=beside, wait_head=wait_head, wait_nodes=wait_nodes)
@@ -35,9 +37,10 @@ def test_no_script_holds_what_the_kubelet_expands_or_what_was_to_be_filled_in(
 
 @pytest.mark.parametrize("role", ["head", "worker"])
 def test_ray_starts_before_the_command_or_is_the_command(role: Role) -> None:
-    assert re.search(r"\nfirst 'ray start' (env \S+ )?ray start X\n", text(role, beside=True))
+    joining = JOIN.format(900) if role == "worker" else ""
+    assert f"\nfirst 'ray start' {joining}ray start X\n" in text(role, beside=True)
     assert "set -- " not in text(role, beside=True).replace("set -- env", "")
-    assert re.search(r"\nset -- (env \S+ )?ray start X\n", text(role, beside=False))
+    assert f"\nset -- {joining}ray start X\n" in text(role, beside=False)
     assert "first 'ray start'" not in text(role, beside=False)
 
 
@@ -58,8 +61,7 @@ def test_without_a_limit_a_worker_waits_for_ever(beside: bool) -> None:
 def test_a_worker_looks_for_the_heads_raylet_as_long_as_it_waits_for_the_head(
     beside: bool, wait_head: int, tries: int
 ) -> None:
-    join = f'env RAY_NUM_REDIS_GET_RETRIES="${{RAY_NUM_REDIS_GET_RETRIES:-{tries}}}" ray start X\n'
-    assert join in text("worker", beside=beside, wait_head=wait_head)
+    assert f"{JOIN.format(tries)}ray start X\n" in text("worker", beside=beside, wait_head=wait_head)
     assert "RETRIES" not in text("head", beside=beside, wait_head=wait_head)
 
 
@@ -107,6 +109,16 @@ def test_a_head_is_watched_for_its_gcs_too() -> None:
     assert "await raylet; a=$f; await gcs_server; b=$f" in text("head")
     assert "gcs_server" not in text("worker")
     assert "await raylet; a=$f\n" in text("worker")
+
+
+@pytest.mark.parametrize(("role", "beside", "wait_nodes"), CASES)
+def test_only_a_worker_that_is_nothing_else_takes_leave_of_its_head(role: Role, beside: bool, wait_nodes: int) -> None:
+    leaves = role == "worker" and not beside
+    whole = text(role, beside=beside, wait_nodes=wait_nodes)
+    assert ("\nleft=\nleave() {" in whole) is leaves
+    assert ("watch & w=$!\ntrap 'got TERM; left=1; leave &' TERM\nended\n" in whole) is leaves
+    assert ('[ -z "$left" ] || [ "$rc" -ne 137 ] || rc=1\nexit "$rc"\n' in whole) is leaves
+    assert ("watch & w=$!\nended\n" in whole) is not leaves
 
 
 def test_a_worker_is_ready_while_a_raylet_lives() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.controlplane.client import RefusedError, path
@@ -97,12 +98,12 @@ class RayJob:
         """Return the Ray nodes that the head's dashboard calls alive, each with its `raylet`.
 
         Asked through the apiserver's proxy, so the test's machine needs no way to the pods. Without a dashboard that
-        answers there are none.
+        answers there are none. It remembers what it answered to a URL for two seconds, so that no URL is the same.
         """
         pod = head or self.pod("head")
-        at = path("v1", "pods", self.namespace, f"{pod}:{port}") + "/proxy/nodes"
+        nodes = path("v1", "pods", self.namespace, f"{pod}:{port}") + "/proxy/nodes"
         try:
-            summary = self.cluster.admin.get(at, view="summary")["data"]["summary"]
+            summary = self.cluster.admin.get(nodes, view="summary", at=str(time.monotonic()))["data"]["summary"]
         except RefusedError:
             return []
         return [node for node in summary if node["raylet"].get("state") == "ALIVE"]

@@ -46,6 +46,55 @@ def test_ray_start_looks_for_the_heads_raylet_as_long_as_the_worker_waits(
     assert one.ray_environ["RAY_NUM_REDIS_GET_RETRIES"] == tries
 
 
+GCS_CLIENT = """
+import os
+from pathlib import Path
+class GcsClient:
+    def __init__(self, address): assert address == os.environ["VOLRAY_ADDRESS"]
+    def get_all_node_info(self, timeout):
+        Path(os.environ["FAKE_RAY"], "asked").touch()
+        text = Path(os.environ["FAKE_RAY"], "known").read_text()
+        return {each: None for each in text.split()} if text != "broken" else 1 / 0
+"""
+
+
+@pytest.fixture
+def ray_package(tmp_path: Path) -> dict[str, str]:
+    """A package `ray` whose GCS knows the nodes that a file names."""
+    private = tmp_path / "modules" / "ray" / "_private"
+    private.mkdir(parents=True)
+    (private / "utils.py").write_text("def get_all_node_info_until_retrieved(): ...\n")
+    (private.parent / "_raylet.py").write_text(GCS_CLIENT)
+    (private.parent / "scripts").mkdir()
+    (private.parent / "scripts" / "scripts.py").touch()
+    return {"PYTHONPATH": str(tmp_path / "modules")}
+
+
+def test_ray_start_begins_when_the_gcs_knows_the_heads_raylet(
+    run: Callable[..., Running], open_port: str, ray_package: dict[str, str]
+) -> None:
+    one = run("worker", env={"VOLRAY_ADDRESS": open_port, **ray_package}, before={"known": ""})
+    until((one.folder / "asked").exists, what="a question to the GCS")
+    assert one.ray_argv is None
+    (one.folder / "known").write_text("head")
+    argv = until(lambda: one.ray_argv, what="ray start")
+    assert argv[:2] == ["start", f"--address={open_port}"]
+
+
+def test_a_gcs_that_cannot_be_asked_is_left_to_ray_start(
+    run: Callable[..., Running], open_port: str, ray_package: dict[str, str]
+) -> None:
+    one = run("worker", env={"VOLRAY_ADDRESS": open_port, **ray_package}, before={"known": "broken"})
+    assert until(lambda: one.ray_argv, what="ray start")[0] == "start"
+
+
+def test_a_ray_that_is_no_python_program_is_run_as_it_is(run: Callable[..., Running], open_port: str) -> None:
+    program = '#!/bin/sh\nprintf "%s|" "$@" > "$FAKE_RAY/said"\n'
+    one = run("worker", env={"VOLRAY_ADDRESS": open_port}, before={"bin/ray": program})
+    said = until(lambda: (one.folder / "said").exists() and (one.folder / "said").read_text(), what="ray start")
+    assert said.startswith(f"start|--address={open_port}|")
+
+
 def test_a_waiting_worker_names_the_address_and_the_error(
     run: Callable[..., Running], closed_port: tuple[socket.socket, str]
 ) -> None:

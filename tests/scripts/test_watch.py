@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +16,7 @@ from tests.pods import container_of, injected, pod
 from tests.scripts.container import Running, prepare, start, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 IN_TIME = 40.0
 """Seconds in which a dead Ray must have ended its container (design: Health)."""
@@ -176,3 +178,55 @@ def test_a_plain_node_hands_sigterm_to_ray_at_once(one_shell: str, tmp_path_fact
         assert one.wait(5) == 1
     finally:
         one.close()
+
+
+DRAINING = """#!{python}
+import os, signal, time
+from pathlib import Path
+folder = Path(os.environ["FAKE_RAY"])
+def drain(*_):
+    (folder / "drains").touch()
+    while not (folder / "drained").exists():
+        time.sleep(0.05)
+    os._exit(5)
+signal.signal(signal.SIGTERM, drain)
+(folder / "up").touch()
+while True:
+    signal.pause()
+"""
+"""A `ray start --block` that ends with 5 once it has taken leave of its GCS."""
+
+
+def _told_to_end(run: Callable[..., Running], address: str) -> Running:
+    one = run("worker", env={"VOLRAY_ADDRESS": address}, before={"bin/ray": DRAINING.format(python=sys.executable)})
+    until((one.folder / "up").exists, what="ray start")
+    one.signal(signal.SIGTERM)
+    until((one.folder / "drains").exists, what="SIGTERM has arrived")
+    return one
+
+
+def test_a_worker_takes_leave_of_a_head_that_lives(run: Callable[..., Running], listening: socket.socket) -> None:
+    one = _told_to_end(run, _address(listening))
+    for _ in range(5):
+        listening.accept()[0].close()
+    (one.folder / "drained").touch()
+    assert one.wait() == 5, one.log
+
+
+def test_a_worker_whose_head_is_gone_ends_without_leave(run: Callable[..., Running], listening: socket.socket) -> None:
+    one = _told_to_end(run, _address(listening))
+    listening.close()
+    assert one.wait(10) == 1, one.log
+    assert "no head is left to take leave of" in one.log
+
+
+@pytest.fixture
+def listening() -> Iterator[socket.socket]:
+    """A head."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        yield listener
+
+
+def _address(listener: socket.socket) -> str:
+    return f"127.0.0.1:{listener.getsockname()[1]}"

@@ -89,7 +89,7 @@ def _job(namespace: str, name: str, tasks: list[Object]) -> Object:
 
 
 def _task(name: str, replicas: int) -> Object:
-    container = {"name": name, "image": _IMAGE, "resources": {"limits": {"cpu": "1", "memory": "2Gi"}}}
+    container = {"name": name, "image": _IMAGE, "resources": {"requests": {"cpu": "1", "memory": "1Gi"}}}
     spec = {"containers": [container], "restartPolicy": "OnFailure"}
     return {"name": name, "replicas": replicas, "template": {"spec": spec}}
 

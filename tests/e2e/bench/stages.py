@@ -23,7 +23,7 @@ _INTERVAL: Final = 0.2
 _ACTORS: Final = f"""
 import ray
 ray.init(address="auto", namespace="bench", log_to_driver=False)
-@ray.remote(num_cpus=1)
+@ray.remote(num_cpus=1, scheduling_strategy="SPREAD")
 class Actor:
     def there(self):
         return True
