@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 Samples = dict[str, dict[str, list[float]]]
 """Seconds by stage, by contender."""
 
-RARELY: Final = 3
-"""The in-tree plugin's slow stages have bars in seconds, not in its terms: every third round shows them beside."""
+RARELY: Final = 9
+"""The in-tree plugin's slow stages have bars in seconds, not in its terms: every ninth round shows them beside."""
 
 
 class Bench:
