@@ -20,6 +20,7 @@ from tests.controlplane.components import Component, free_ports, listens
 from tests.controlplane.installed import JOBS, SYSTEM, default, is_trusted
 from tests.controlplane.waiting import wait
 from tests.images import build as images
+from webhook.names import NODE_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,6 +116,14 @@ class Cluster:
         done = self.kubectl(*arguments, stdin=stdin)
         assert done.returncode == 0, f"kubectl {' '.join(map(str, arguments))}: {done.stderr}"
         return done.stdout
+
+    def ray_logs(self) -> str:
+        """Return what Ray's processes last wrote on their standard errors, in each pod that runs."""
+        running = {"labelSelector": NODE_TYPE, "fieldSelector": "status.phase=Running"}
+        pods = [pod["metadata"] for pod in self.admin.items(path("v1", "pods"), **running)]
+        last = ("sh", "-c", "tail -n 15 /tmp/ray/session_latest/logs/*.err")
+        found = {pod["name"]: self.kubectl("-n", pod["namespace"], "exec", pod["name"], "--", *last) for pod in pods}
+        return "".join(f"{name}:\n{done.stdout}{done.stderr}\n" for name, done in found.items())
 
     @contextmanager
     def namespace(self, labels: dict[str, str] | None = None) -> Iterator[str]:

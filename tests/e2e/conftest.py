@@ -7,13 +7,14 @@ from tests.e2e.cluster import Cluster, opened
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep the cluster's logs when a test fails, and say in its report where they are, and how its pods are."""
+    """When a test fails, keep the logs and say in its report where they are, how the pods are, and what Ray said."""
     report = yield
     cluster = getattr(item, "funcargs", {}).get("cluster")
     if report.failed and isinstance(cluster, Cluster):
         if cluster.plane:
             report.sections.append(("cluster", f"its logs are kept in {cluster.plane.keep_logs()}"))
         report.sections.append(("pods", cluster.kubectl("get", "pods", "-A", "-o", "wide").stdout))
+        report.sections.append(("Ray", cluster.ray_logs()))
     return report
 
 
