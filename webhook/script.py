@@ -147,18 +147,26 @@ watch() {
 
 _END: Final = r"""
 end() {
-  sleep 5
+  sleep @GRACE@
   say "Ray's $1 has ended: ending this container"
   trap '' ALRM
-  kill -TERM "$c" 2>/dev/null
-  { sleep 15; kill -KILL "$c" 2>/dev/null; } &
+  @KILL@
   exit 3
 }
 await() { t=; until look "$1"; do t=.$t; [ "${#t}" -lt @PATIENCE@ ] || end "$1"; sleep 1; done; }
 """
-"""Five seconds for a command that called `ray stop` as its last act, and for `ray start --block`, to end by themselves
+"""Some seconds for a command that called `ray stop` as its last act, and for `ray start --block`, to end by themselves
 with a status of their own; then the container ends with 1, by the watch's own status 3, which the SIGALRM that follows
 the command's end must not change. What was never seen to live is dead, too."""
+
+_PATIENTLY: Final = (
+    "5",
+    """kill -TERM "$c" 2>/dev/null
+  { sleep 15; kill -KILL "$c" 2>/dev/null; } &""",
+)
+_AT_ONCE: Final = ("3", 'kill -KILL "$c" 2>/dev/null')
+"""For a worker's `ray start`, which without a raylet has nothing to lose: before it says that Ray runs, it looks for a
+raylet that died for 30 s, SIGTERM or not (seen when a head was lost while its workers started)."""
 
 PATIENCE_BESIDE: Final = 10
 """Seconds until a raylet must be there after `ray start` has said that it is."""
@@ -194,7 +202,7 @@ leave() {
 import os, socket, sys, time
 host, port = os.environ["VOLRAY_ADDRESS"].rsplit(":", 1)
 missed = 0
-while missed < 3:
+while missed < 2:
     try:
         socket.create_connection((host, int(port)), 1).close()
         missed = 0
@@ -237,12 +245,17 @@ def start_script(role: Role, ray_start: str, *, beside: bool, wait_head: int = 0
         f"first 'ray start' {start}\n" if beside else f"set -- {start}\n",
         _WAIT_NODES.replace("@WAIT_NODES@", str(wait_nodes)) if waits_for_nodes else "",
         _PROCESSES,
-        _END.replace("@PATIENCE@", str(PATIENCE_BESIDE if beside else PATIENCE_ALONE)),
+        _end(_AT_ONCE if leaves else _PATIENTLY, PATIENCE_BESIDE if beside else PATIENCE_ALONE),
         _WATCH[role],
         _LEAVE if leaves else "",
         _RUN.replace("@LEAVE@", _ON_TERM if leaves else "").replace("@LEFT@", _LEFT if leaves else ""),
     ]
     return "".join(part.lstrip("\n") for part in parts)
+
+
+def _end(kill: tuple[str, str], patience: int) -> str:
+    grace, how = kill
+    return _END.replace("@GRACE@", grace).replace("@KILL@", how).replace("@PATIENCE@", str(patience))
 
 
 def _join(wait_head: int) -> str:

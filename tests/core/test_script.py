@@ -100,6 +100,18 @@ def test_a_script_defines_what_it_uses_and_waits_before_it_starts(
     assert places == sorted(places)
 
 
+@pytest.mark.parametrize(("role", "beside", "wait_nodes"), CASES)
+def test_only_a_worker_that_is_nothing_else_is_killed_at_once_without_a_raylet(
+    role: Role, beside: bool, wait_nodes: int
+) -> None:
+    at_once = role == "worker" and not beside
+    whole = text(role, beside=beside, wait_nodes=wait_nodes)
+    assert ("\nend() {\n  sleep 3\n" in whole) is at_once
+    assert ("trap '' ALRM\n  kill -KILL \"$c\" 2>/dev/null\n  exit 3\n" in whole) is at_once
+    assert ("\nend() {\n  sleep 5\n" in whole) is not at_once
+    assert ('  kill -TERM "$c" 2>/dev/null\n  { sleep 15; kill -KILL "$c" 2>/dev/null; } &\n' in whole) is not at_once
+
+
 @pytest.mark.parametrize(("beside", "seconds"), [(True, 10), (False, 300)])
 def test_rays_processes_must_show_up_within_a_time(beside: bool, seconds: int) -> None:
     assert f'-lt {seconds} ] || end "$1"' in text("head", beside=beside)

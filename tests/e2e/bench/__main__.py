@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from tests.e2e.bench import report
-from tests.e2e.bench.rounds import Bench
+from tests.e2e.bench.rounds import PARTS, Bench
 from tests.e2e.bench.verdicts import verdicts
 from tests.e2e.cluster import opened
 
@@ -18,6 +18,7 @@ _ROUNDS: Final = 9
 
 @click.command()
 @click.option("--rounds", default=_ROUNDS, show_default=True, help="How often each stage is measured.")
+@click.option("--part", type=click.Choice(PARTS), multiple=True, default=PARTS, help="Only this; may be repeated.")
 @click.option(
     "--into",
     type=click.Path(file_okay=False, path_type=Path),
@@ -25,11 +26,11 @@ _ROUNDS: Final = 9
     show_default=True,
     help="Where bench.json, bench.md and bench.svg go.",
 )
-def main(rounds: int, into: Path) -> None:
+def main(rounds: int, part: tuple[str, ...], into: Path) -> None:
     """Measure what a user of Ray on Volcano waits for."""
     into.mkdir(parents=True, exist_ok=True)
     with opened() as cluster:
-        bench = Bench(cluster, _say)
+        bench = Bench(cluster, _say, part)
         for _ in range(rounds):
             bench.round()
             judged = verdicts(bench.samples)

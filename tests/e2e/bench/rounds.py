@@ -11,7 +11,7 @@ from tests.e2e.bench.contenders import BY_HAND, IN_TREE, NODES, VOLRAY
 from tests.e2e.ray_job import RayJob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
 
     from tests.e2e.cluster import Cluster
 
@@ -21,6 +21,9 @@ Samples = dict[str, dict[str, list[float]]]
 RARELY: Final = 9
 """The in-tree plugin's slow stages have bars in seconds, not in its terms: every ninth round shows them beside."""
 
+PARTS: Final = ("whole", "head", "raylet", "example")
+"""A cluster that is restarted as a whole, one that loses its head, one that loses a raylet, and the example."""
+
 
 class Bench:
     """All rounds on one cluster.
@@ -29,9 +32,10 @@ class Bench:
         samples: What was measured so far.
     """
 
-    def __init__(self, cluster: Cluster, say: Callable[[str], None]) -> None:
+    def __init__(self, cluster: Cluster, say: Callable[[str], None], parts: Collection[str] = PARTS) -> None:
         self._cluster = cluster
         self._say = say
+        self._parts = parts
         self._rounds = 0
         self.samples: Samples = defaultdict(lambda: defaultdict(list))
 
@@ -45,17 +49,21 @@ class Bench:
         self._rounds += 1
 
     def _in_tree(self, namespace: str) -> None:
-        self._whole(IN_TREE, namespace)
+        self._run({"whole": self._whole}, IN_TREE, namespace)
         if self._rounds % RARELY == 0:
-            self._alone(IN_TREE, namespace)
+            self._run({"head": self._head, "raylet": self._raylet}, IN_TREE, namespace)
 
     def _volray(self, namespace: str) -> None:
-        self._whole(VOLRAY, namespace)
-        self._alone(VOLRAY, namespace)
-        self._example(VOLRAY, namespace)
+        parts = {"whole": self._whole, "head": self._head, "raylet": self._raylet, "example": self._example}
+        self._run(parts, VOLRAY, namespace)
 
     def _by_hand(self, namespace: str) -> None:
-        self._example(BY_HAND, namespace)
+        self._run({"example": self._example}, BY_HAND, namespace)
+
+    def _run(self, parts: Mapping[str, Callable[[str, str], None]], contender: str, namespace: str) -> None:
+        for name, part in parts.items():
+            if name in self._parts:
+                part(contender, namespace)
 
     def _whole(self, contender: str, namespace: str) -> None:
         """Start, lose a worker, delete while idle."""
@@ -64,17 +72,25 @@ class Bench:
         self._take(contender, "restart", stages.lost_worker(job))
         self._take(contender, "delete-idle", stages.delete(job))
 
-    def _alone(self, contender: str, namespace: str) -> None:
-        """Lose the head, lose a raylet (which the in-tree plugin never notices), delete with actors."""
-        job = RayJob(self._cluster, contenders.lone(contender, namespace, "alone"))
-        self._take(contender, "start", stages.start(job))
+    def _head(self, contender: str, namespace: str) -> None:
+        """Lose the head; delete what the workers come back to."""
+        job = self._started(contender, namespace, "head")
         self._take(contender, "head-killed", stages.killed_head(job))
-        job.wait_nodes(NODES, stages.PATIENCE)
+        stages.delete(job)
+
+    def _raylet(self, contender: str, namespace: str) -> None:
+        """Lose a raylet (which the in-tree plugin never notices), delete with actors."""
+        job = self._started(contender, namespace, "raylet")
         if contender == VOLRAY:
             self._take(contender, "raylet-ended", stages.ended_raylet(job))
             job.wait_nodes(NODES, stages.PATIENCE)
         stages.occupy(job)
         self._take(contender, "delete-busy", stages.delete(job))
+
+    def _started(self, contender: str, namespace: str, name: str) -> RayJob:
+        job = RayJob(self._cluster, contenders.lone(contender, namespace, name))
+        self._take(contender, "start", stages.start(job))
+        return job
 
     def _example(self, contender: str, namespace: str) -> None:
         job = RayJob(self._cluster, contenders.example(contender, namespace, "example"))
