@@ -204,7 +204,7 @@ host, port = os.environ["VOLRAY_ADDRESS"].rsplit(":", 1)
 missed = 0
 while missed < 2:
     try:
-        socket.create_connection((host, int(port)), 1).close()
+        socket.create_connection((host, int(port)), 0.5).close()
         missed = 0
     except OSError:
         missed += 1
@@ -215,7 +215,8 @@ while missed < 2:
 }
 """
 """A raylet that is told to end tells its GCS, and tries that for 5 and then 10 s more when there is none (measured:
-12 s). A Job that is over ends its head first, so that every worker would stay for that long."""
+12 s). A Job that is over ends its head first, so that every worker would stay for that long. Half a second each: the
+address of a pod that is gone does not refuse."""
 
 
 _ON_TERM: Final = "trap 'got TERM; left=1; leave &' TERM\n"
