@@ -130,7 +130,7 @@ def test_a_command_that_is_not_kept_or_not_there_leaves_ray_alone(container: Obj
 @pytest.mark.parametrize("role", ["head", "worker"])
 def test_beside_a_command_ray_does_not_block(role: Role) -> None:
     argv, _ = command.wrapped(node(role), {"command": ["python"]}, keep=True)
-    assert re.search(r"first 'ray start' (env \S+ )?ray start ", argv[2])
+    assert re.search(r"first 'ray start' (env \S+ \S+ -c \S+ )?ray start ", argv[2])
     assert "--block" not in argv[2]
 
 
