@@ -163,8 +163,16 @@ def one_service_for_each_live_job(plane: ControlPlane, namespace: str, live: set
 
 def services_made(plane: ControlPlane, since: int, namespace: str, credential: str = "") -> list[str]:
     """Return the names of the Services that the controllers, or the one of that credential, made."""
+    return services_created(plane, since, namespace, 201, credential)
+
+
+def services_created(plane: ControlPlane, since: int, namespace: str, code: int, credential: str = "") -> list[str]:
+    """Return the names of the Services that were to be made and got this answer.
+
+    504 stands in the audit log for a client that was gone before its answer: its Service may be there or not.
+    """
     writes = plane.audit.writes(since=since, user=CONTROLLER, credential=credential, namespace=namespace)
-    return [write.name for write in writes if (write.verb, write.resource, write.code) == ("create", "services", 201)]
+    return [write.name for write in writes if (write.verb, write.resource, write.code) == ("create", "services", code)]
 
 
 def away(plane: ControlPlane, name: str) -> float:
