@@ -33,6 +33,14 @@ def open_port() -> Iterator[str]:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
 
 
+@pytest.fixture
+def closed_port() -> Iterator[tuple[socket.socket, str]]:
+    """An address that refuses until somebody listens on the socket."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound, f"127.0.0.1:{bound.getsockname()[1]}"
+
+
 @pytest.fixture(params=["dash", "bash"])
 def shell(request: pytest.FixtureRequest) -> str:
     name: str = request.param

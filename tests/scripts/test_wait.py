@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,16 +11,9 @@ import pytest
 from tests.scripts.container import Running, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import socket
+    from collections.abc import Callable
     from pathlib import Path
-
-
-@pytest.fixture
-def closed_port() -> Iterator[tuple[socket.socket, str]]:
-    """An address that refuses until somebody listens on the socket."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield bound, f"127.0.0.1:{bound.getsockname()[1]}"
 
 
 def test_a_worker_joins_once_its_head_listens(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import sys
 import time
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from tests.pods import container_of, injected, pod
 from tests.scripts.container import Running, prepare, start, until
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
 
 IN_TIME = 40.0
@@ -205,28 +205,25 @@ def _told_to_end(run: Callable[..., Running], address: str) -> Running:
     return one
 
 
-def test_a_worker_takes_leave_of_a_head_that_lives(run: Callable[..., Running], listening: socket.socket) -> None:
-    one = _told_to_end(run, _address(listening))
+def test_a_worker_takes_leave_of_a_head_that_lives(
+    run: Callable[..., Running], closed_port: tuple[socket.socket, str]
+) -> None:
+    head, address = closed_port
+    head.settimeout(10)
+    head.listen()
+    one = _told_to_end(run, address)
     for _ in range(5):
-        listening.accept()[0].close()
+        head.accept()[0].close()
     (one.folder / "drained").touch()
     assert one.wait() == 5, one.log
 
 
-def test_a_worker_whose_head_is_gone_ends_without_leave(run: Callable[..., Running], listening: socket.socket) -> None:
-    one = _told_to_end(run, _address(listening))
-    listening.close()
+def test_a_worker_whose_head_is_gone_ends_without_leave(
+    run: Callable[..., Running], closed_port: tuple[socket.socket, str]
+) -> None:
+    head, address = closed_port
+    head.listen()
+    one = _told_to_end(run, address)
+    head.close()
     assert one.wait(10) == 1, one.log
     assert "no head is left to take leave of" in one.log
-
-
-@pytest.fixture
-def listening() -> Iterator[socket.socket]:
-    """A head."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(10)
-        yield listener
-
-
-def _address(listener: socket.socket) -> str:
-    return f"127.0.0.1:{listener.getsockname()[1]}"
