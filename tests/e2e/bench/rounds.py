@@ -11,7 +11,7 @@ from tests.e2e.bench.contenders import BY_HAND, IN_TREE, NODES, VOLRAY
 from tests.e2e.ray_job import RayJob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
 
     from tests.e2e.cluster import Cluster
 
@@ -49,21 +49,21 @@ class Bench:
         self._rounds += 1
 
     def _in_tree(self, namespace: str) -> None:
-        self._run({"whole": self._whole}, IN_TREE, namespace)
+        self._run(IN_TREE, namespace, "whole")
         if self._rounds % RARELY == 0:
-            self._run({"head": self._head, "raylet": self._raylet}, IN_TREE, namespace)
+            self._run(IN_TREE, namespace, "head", "raylet")
 
     def _volray(self, namespace: str) -> None:
-        parts = {"whole": self._whole, "head": self._head, "raylet": self._raylet, "example": self._example}
-        self._run(parts, VOLRAY, namespace)
+        self._run(VOLRAY, namespace, *PARTS)
 
     def _by_hand(self, namespace: str) -> None:
-        self._run({"example": self._example}, BY_HAND, namespace)
+        self._run(BY_HAND, namespace, "example")
 
-    def _run(self, parts: Mapping[str, Callable[[str, str], None]], contender: str, namespace: str) -> None:
-        for name, part in parts.items():
-            if name in self._parts:
-                part(contender, namespace)
+    def _run(self, contender: str, namespace: str, *parts: str) -> None:
+        run = {"whole": self._whole, "head": self._head, "raylet": self._raylet, "example": self._example}
+        for part in parts:
+            if part in self._parts:
+                run[part](contender, namespace)
 
     def _whole(self, contender: str, namespace: str) -> None:
         """Start, lose a worker, delete while idle."""
