@@ -36,6 +36,8 @@ _BASE: Final = Path(__file__).parents[2] / "manifests" / "base"
 _DEPLOYMENTS: Final = ("volray-webhook", "volray-controller")
 _SECONDS: Final = 120
 _NAMESPACES: Final = path("v1", "namespaces")
+_ERRORS: Final = ("sh", "-c", "tail -n 15 /tmp/ray/session_latest/logs/*.err")
+_LOOK_SECONDS: Final = 15
 
 
 @contextmanager
@@ -119,11 +121,18 @@ class Cluster:
 
     def ray_logs(self) -> str:
         """Return what Ray's processes last wrote on their standard errors, in each pod that runs."""
-        running = {"labelSelector": NODE_TYPE, "fieldSelector": "status.phase=Running"}
-        pods = [pod["metadata"] for pod in self.admin.items(path("v1", "pods"), **running)]
-        last = ("sh", "-c", "tail -n 15 /tmp/ray/session_latest/logs/*.err")
-        found = {pod["name"]: self.kubectl("-n", pod["namespace"], "exec", pod["name"], "--", *last) for pod in pods}
-        return "".join(f"{name}:\n{done.stdout}{done.stderr}\n" for name, done in found.items())
+        where = ("-A", f"--selector={NODE_TYPE}", "--field-selector=status.phase=Running", "--no-headers")
+        listed = self.look("get", "pods", *where, "--output=custom-columns=N:.metadata.namespace,P:.metadata.name")
+        pods = [words for line in listed.splitlines() if len(words := line.split()) == 2]
+        return "".join(f"{pod}:\n{self.look('-n', within, 'exec', pod, '--', *_ERRORS)}\n" for within, pod in pods)
+
+    def look(self, *arguments: str) -> str:
+        """Return whatever a kubectl wrote, or nothing: for the report of a failure, which must not fail for it."""
+        try:
+            done = self.kubectl(*arguments, seconds=_LOOK_SECONDS)
+        except subprocess.TimeoutExpired:
+            return ""
+        return done.stdout + done.stderr
 
     @contextmanager
     def namespace(self, labels: dict[str, str] | None = None) -> Iterator[str]:

@@ -13,7 +13,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed and isinstance(cluster, Cluster):
         if cluster.plane:
             report.sections.append(("cluster", f"its logs are kept in {cluster.plane.keep_logs()}"))
-        report.sections.append(("pods", cluster.kubectl("get", "pods", "-A", "-o", "wide").stdout))
+        report.sections.append(("pods", cluster.look("get", "pods", "-A", "-o", "wide")))
         report.sections.append(("Ray", cluster.ray_logs()))
     return report
 
