@@ -199,7 +199,7 @@ _LEAVE: Final = r"""
 left=
 leave() {
   "$py" -I -S -c '
-import os, socket, sys, time
+import os, socket, time
 host, port = os.environ["VOLRAY_ADDRESS"].rsplit(":", 1)
 missed = 0
 while missed < 2:
@@ -242,7 +242,8 @@ def start_script(role: Role, ray_start: str, *, beside: bool, wait_head: int = 0
         _SIGNALS,
         _IMAGE,
         _PYTHON if role == "worker" or waits_for_nodes else "",
-        _WAIT_HEAD.replace("@WAIT_HEAD@", str(wait_head)) + _EARLY.lstrip("\n") if role == "worker" else "",
+        _WAIT_HEAD.replace("@WAIT_HEAD@", str(wait_head)) if role == "worker" else "",
+        _EARLY if role == "worker" else "",
         f"first 'ray start' {start}\n" if beside else f"set -- {start}\n",
         _WAIT_NODES.replace("@WAIT_NODES@", str(wait_nodes)) if waits_for_nodes else "",
         _PROCESSES,
