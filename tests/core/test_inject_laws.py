@@ -27,6 +27,8 @@ OUR_ENV = [
     "RAY_gcs_rpc_server_reconnect_timeout_s",
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S",
     "RAY_raylet_liveness_self_check_interval_ms",
+    "RAY_raylet_client_num_connect_attempts",
+    "RAY_raylet_client_connect_timeout_milliseconds",
     "RAY_LOG_TO_STDERR",
 ]
 OUR_PORTS = [6379, 8265, 10001, 20080, 52365]
