@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
+import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator
+
+_UNUSED_SECONDS: Final = 3 * 3600
+"""Longer than anything that may still use an entry: there is no asking who does, in another mount namespace."""
 
 
 class NotBuiltError(Exception):
@@ -31,3 +36,17 @@ def only_one(lock: Path) -> Iterator[None]:
             print("another build is running: waiting for it", flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def touch(entry: Path) -> None:
+    """Say that an entry is in use."""
+    os.utime(entry)
+
+
+def forget(entries: Iterable[Path], keep: Collection[Path]) -> None:
+    """Remove what nobody made or touched for hours, but for what is kept: each change of volray makes a gigabyte."""
+    now = time.time()
+    for entry in entries:
+        # The time of the last change to the inode: what is unpacked has the dates of its archive.
+        if entry not in keep and now - entry.lstat().st_ctime > _UNUSED_SECONDS:
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()

@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from tests.images.plan import Image, bootstrapped, from_dockerfile
 from tests.images.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 RAY = "2.60.0"
 
@@ -84,17 +85,31 @@ def built() -> Mapping[str, Path]:
 def build(name: str, named: Named) -> Path:
     """Build an image into the cache, unless it is there, and return its tar."""
     target = _tar(name, named.image)
-    layers = _cache() / "layers"
-    layers.mkdir(parents=True, exist_ok=True)
-    with cache.only_one(_cache() / ".lock"):
+    with _alone() as store:
         if target.exists():
             print(f"{name}: in {target}")
             return target
         print(f"{name}: building", flush=True)
         started = time.monotonic()
-        Store(layers).write(target, named.references, named.image)
+        store.write(target, named.references, named.image)
         print(f"{name}: built in {time.monotonic() - started:.0f} s into {target}")
     return target
+
+
+def forget() -> None:
+    """Remove what no image of today is made of, once it is some hours old."""
+    wanted = [named.image for named in images().values()]
+    with _alone() as store:
+        cache.forget(_cache().glob("*.tar"), keep=built().values())
+        cache.forget(store.folder.iterdir(), keep={part for image in wanted for part in store.parts(image)})
+
+
+@contextmanager
+def _alone() -> Iterator[Store]:
+    store = Store(_cache() / "layers")
+    store.folder.mkdir(parents=True, exist_ok=True)
+    with cache.only_one(_cache() / ".lock"):
+        yield store
 
 
 def _ray(python: Image, requirement: str) -> Image:
@@ -133,6 +148,7 @@ def main() -> int:
         return 1
     for name, named in images().items():
         build(name, named)
+    forget()
     return 0
 
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from tests.images import oci, root
 from tests.images.context import Files
-from tests.images.plan import Bootstrap, Layer
+from tests.images.plan import Bootstrap, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from tests.images.plan import Image
+    from tests.images.plan import Image, Layer
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,19 @@ class Store:
             oci.write(scratch / "tar", names, layers, image.config)
             (scratch / "tar").rename(target)
 
+    def parts(self, image: Image) -> Iterator[Path]:
+        """Return where everything stands that an image is made of."""
+        for layer in _all(image.layers):
+            yield from (self._place(layer), self._packed_place(layer))
+
+    def _place(self, layer: Layer) -> Path:
+        return self.folder / layer.key
+
+    def _packed_place(self, layer: Layer) -> Path:
+        return self.folder / f"{layer.key}.layer.tar"
+
     def _packed(self, layer: Layer) -> Path:
-        target = self.folder / f"{layer.key}.layer.tar"
+        target = self._packed_place(layer)
         if not target.exists():
             folder = self._made(layer)
             with self._scratch() as scratch:
@@ -48,7 +59,7 @@ class Store:
         return target
 
     def _made(self, layer: Layer) -> Path:
-        target = self.folder / layer.key
+        target = self._place(layer)
         if not target.exists():
             below = [self._made(each) for each in layer.below]
             with self._scratch() as scratch:
@@ -74,6 +85,13 @@ class Store:
     def _scratch(self) -> Iterator[Path]:
         with TemporaryDirectory(prefix=".making-", dir=self.folder) as temporary:
             yield Path(temporary)
+
+
+def _all(layers: Iterable[Layer]) -> Iterator[Layer]:
+    for layer in layers:
+        yield layer
+        if isinstance(layer.maker, Step) and isinstance(layer.maker.source, tuple):
+            yield from _all(layer.maker.source)
 
 
 def _folder(path: Path) -> Path:

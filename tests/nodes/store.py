@@ -40,6 +40,8 @@ def template(pause: Path, archives: Sequence[Path]) -> Path:
                 _begin(root, sorted(stores.glob("images-*"), key=lambda each: each.stat().st_mtime))
                 _import(root, pause, archives)
                 root.rename(target)
+        cache.touch(target)
+        cache.forget(stores.glob("*images-*"), keep=[target])
     return target
 
 
