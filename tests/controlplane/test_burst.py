@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import cycle
+from itertools import cycle, islice
 from typing import Any
 
 import httpx
@@ -19,6 +19,7 @@ from tests.controlplane.waiting import wait
 Object = dict[str, Any]
 
 BURST = 200
+USERS = 4
 APISERVER_GOES, ETCD_GOES, CONTROLLER_GOES = 40, 90, 140
 """After so many Jobs."""
 
@@ -52,18 +53,30 @@ def insist(request: Callable[[], Any]) -> None:
     wait(answered, "the apiserver answers", with_others(60))
 
 
-def make(plane: ControlPlane, job: Object) -> None:
+def make(plane: ControlPlane, job: Object) -> bool:
+    """Make a Job, which lives on; whether it does is what every fate returns."""
     insist(lambda: plane.admin.create(path(JOBS, "jobs", job["metadata"]["namespace"]), job))
+    return True
 
 
-def make_and_delete(plane: ControlPlane, job: Object) -> None:
+def make_and_delete(plane: ControlPlane, job: Object) -> bool:
     make(plane, job)
     insist(lambda: plane.admin.delete(job_path(job), propagationPolicy="Background"))
+    return False
 
 
-def make_and_complete(plane: ControlPlane, job: Object) -> None:
+def make_and_complete(plane: ControlPlane, job: Object) -> bool:
+    """Make a Job and let its pod succeed, unless Volcano overlooks it.
+
+    Seen with 1.14.1: its controller makes pods when it sees a PodGroup change, and one that was made and changed while
+    no apiserver let it watch is new to it. Such a Job waits, and lives.
+    """
     make(plane, job)
-    insist(lambda: all_pods(plane, job, "Succeeded"))
+    try:
+        insist(lambda: all_pods(plane, job, "Succeeded"))
+    except TimeoutError:
+        return True
+    return False
 
 
 FATES = [make, make_and_complete, make, make_and_delete, make]
@@ -75,10 +88,10 @@ def test_whatever_restarts_in_a_burst_each_live_job_has_one_service_in_the_end_a
 ) -> None:
     plane, controller = volray.plane, volray.controller
     burst = [lone_head(namespace, f"job-{number:03}") for number in range(BURST)]
-    live = {job["metadata"]["name"] for fate, job in zip(cycle(FATES), burst, strict=False) if fate is make}
+    fates = list(islice(cycle(FATES), BURST))
     mark, began = plane.audit.mark(), time.monotonic()
-    with ThreadPoolExecutor(4) as users:
-        done = [users.submit(fate, plane, job) for fate, job in zip(cycle(FATES), burst, strict=False)]
+    with ThreadPoolExecutor(USERS) as users:
+        done = [users.submit(fate, plane, job) for fate, job in zip(fates, burst, strict=True)]
         wait_done(done, APISERVER_GOES)
         apiserver_away = away(plane, "apiserver")
         wait_done(done, ETCD_GOES)
@@ -89,10 +102,13 @@ def test_whatever_restarts_in_a_burst_each_live_job_has_one_service_in_the_end_a
         controller.kill()
         controller.start()
         restarted = controller.pid
-        for each in done:
-            each.result()
+        lives = [each.result() for each in done]
+    live = {job["metadata"]["name"] for job, lives_on in zip(burst, lives, strict=True) if lives_on}
+    overlooked = len(live) - fates.count(make)
     print(f"{BURST} Jobs in {time.monotonic() - began:.1f} s: apiserver away for {apiserver_away:.1f} s,")
     print(f"etcd for {etcd_away:.1f} s, {BORNE:.1f} s are borne; the controller gave its lease up: {gave_up}")
+    print(f"Volcano overlooked {overlooked} Jobs")
+    assert overlooked <= USERS
     wait(
         lambda: one_service_for_each_live_job(plane, namespace, live), "one Service for each live Job", with_others(60)
     )
@@ -100,5 +116,5 @@ def test_whatever_restarts_in_a_burst_each_live_job_has_one_service_in_the_end_a
     assert set(Counter(services_made(plane, mark, namespace)).values()) == {1}, "no Service is made twice"
 
 
-def wait_done(futures: list[Future[None]], count: int) -> None:
+def wait_done(futures: list[Future[bool]], count: int) -> None:
     wait(lambda: sum(each.done() for each in futures) >= count, f"{count} Jobs are made", with_others(90))
