@@ -53,14 +53,19 @@ def running_job(plane: ControlPlane, namespace: str) -> Object:
     return made
 
 
+def pods_of(plane: ControlPlane, job: Object) -> list[Object]:
+    """Return the Job's pods."""
+    selector = f"volcano.sh/job-name={job['metadata']['name']}"
+    return plane.admin.items(path("v1", "pods", job["metadata"]["namespace"]), labelSelector=selector)
+
+
 def all_pods(plane: ControlPlane, job: Object, phase: str) -> None:
     """Wait for the Job's pods, and put them into a phase."""
     namespace = job["metadata"]["namespace"]
     count = sum(task["replicas"] for task in job["spec"]["tasks"])
 
     def bound() -> list[str]:
-        selector = f"volcano.sh/job-name={job['metadata']['name']}"
-        found = plane.admin.items(path("v1", "pods", namespace), labelSelector=selector)
+        found = pods_of(plane, job)
         assert len(found) == count
         assert all(pod["spec"].get("nodeName") for pod in found)
         assert not any("deletionTimestamp" in pod["metadata"] for pod in found)

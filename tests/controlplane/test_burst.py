@@ -13,7 +13,15 @@ import pytest
 from tests.controlplane.client import RefusedError, path
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.installed import JOBS, Volray, job_path, lone_head
-from tests.controlplane.life import BORNE, all_pods, away, one_service_for_each_live_job, services_made, with_others
+from tests.controlplane.life import (
+    BORNE,
+    all_pods,
+    away,
+    one_service_for_each_live_job,
+    pods_of,
+    services_made,
+    with_others,
+)
 from tests.controlplane.waiting import wait
 
 Object = dict[str, Any]
@@ -69,12 +77,14 @@ def make_and_complete(plane: ControlPlane, job: Object) -> bool:
     """Make a Job and let its pod succeed, unless Volcano overlooks it.
 
     Seen with 1.14.1: its controller makes pods when it sees a PodGroup change, and one that was made and changed while
-    no apiserver let it watch is new to it. Such a Job waits, and lives.
+    no apiserver let it watch is new to it. Such a Job has no pod, waits, and lives.
     """
     make(plane, job)
     try:
         insist(lambda: all_pods(plane, job, "Succeeded"))
     except TimeoutError:
+        if pods_of(plane, job):
+            raise
         return True
     return False
 

@@ -96,12 +96,15 @@ def build(name: str, named: Named) -> Path:
     return target
 
 
-def forget() -> None:
-    """Remove what no image of today is made of, once it is some hours old."""
-    wanted = [named.image for named in images().values()]
+def forget(but: Mapping[Path, Image]) -> None:
+    """Remove what none of these images is made of, once it is some hours old.
+
+    Args:
+        but: The images that stay, by their tars.
+    """
     with _alone() as store:
-        cache.forget(_cache().glob("*.tar"), keep=built().values())
-        cache.forget(store.folder.iterdir(), keep={part for image in wanted for part in store.parts(image)})
+        cache.forget(_cache().glob("*.tar"), keep=but)
+        cache.forget(store.folder.iterdir(), keep={part for image in but.values() for part in store.parts(image)})
 
 
 @contextmanager
@@ -146,9 +149,7 @@ def main() -> int:
     if obstacles := _obstacles():
         print(f"Images cannot be built here: {'; '.join(obstacles)}.", file=sys.stderr)
         return 1
-    for name, named in images().items():
-        build(name, named)
-    forget()
+    forget(but={build(name, named): named.image for name, named in images().items()})
     return 0
 
 

@@ -1,5 +1,6 @@
 """The Dockerfile, read as text: no engine is needed to see that it fits the repository and the manifests."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +15,7 @@ Kind = TypeVar("Kind", bound=Instruction)
 
 @pytest.fixture(scope="module")
 def instructions(root: Path) -> list[Instruction]:
-    """All of the Dockerfile: an instruction that volray has no need of, as VOLUME, is an error already."""
+    """All of the Dockerfile, in order."""
     return parse((root / "Dockerfile").read_text())
 
 
@@ -92,6 +93,7 @@ def test_the_entry_point_is_the_project_s_script_in_the_copied_environment(
     assert only(runtime, Entrypoint).argv == (f"{only(runtime, Copy).target}/bin/{script}",)
 
 
-def test_a_read_only_root_is_enough(instructions: list[Instruction], runtime: list[Instruction]) -> None:
+def test_a_read_only_root_is_enough(root: Path, instructions: list[Instruction], runtime: list[Instruction]) -> None:
     assert ("PYTHONDONTWRITEBYTECODE", "1") in only(runtime, Env).variables
     assert any("compileall" in run.command for run in every(instructions, Run))
+    assert not re.search(r"^\s*VOLUME\b", (root / "Dockerfile").read_text(), re.IGNORECASE | re.MULTILINE)
