@@ -3,13 +3,8 @@
 import base64
 import json
 import re
-import ssl
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,12 +12,12 @@ import pytest
 from tests.controlplane.applied import apply, pods
 from tests.controlplane.client import path
 from tests.controlplane.cluster import ControlPlane
+from tests.controlplane.injector import registered, serving
 from tests.controlplane.installed import Volray, default
 from tests.controlplane.waiting import wait
 
 Object = dict[str, Any]
 
-REGISTRATION = "admissionregistration.k8s.io/v1"
 MARK = "sidecar.istio.io/status"
 SIDECAR = {
     "name": "istio-proxy",
@@ -70,56 +65,6 @@ class Injector:
         return {"patchType": "JSONPatch", "patch": base64.b64encode(json.dumps(operations).encode()).decode()}
 
 
-@contextmanager
-def serving(injector: Injector, certificates: Path) -> Iterator[str]:
-    """Serve the injector over HTTPS, and yield its URL."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            body = json.dumps(injector.review(review)).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing: the apiserver's log and the assertions tell enough."""
-
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificates / "tls.crt", certificates / "tls.key")
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"https://127.0.0.1:{server.server_port}/inject"
-        finally:
-            server.shutdown()
-
-
-@contextmanager
-def registered(plane: ControlPlane, name: str, url: str) -> Iterator[None]:
-    """Register the injector for the pods of one Job, with the reinvocation policy that injectors have."""
-    webhook = {
-        "name": "inject.sidecars.example.com",
-        "admissionReviewVersions": ["v1"],
-        "clientConfig": {"url": url, "caBundle": base64.b64encode(plane.ca.read_bytes()).decode()},
-        "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}],
-        "objectSelector": {"matchLabels": SELECTED},
-        "reinvocationPolicy": "IfNeeded",
-        "failurePolicy": "Fail",
-        "sideEffects": "None",
-    }
-    kind = {"apiVersion": REGISTRATION, "kind": "MutatingWebhookConfiguration"}
-    configurations = path(REGISTRATION, "mutatingwebhookconfigurations")
-    plane.admin.create(configurations, {**kind, "metadata": {"name": name}, "webhooks": [webhook]})
-    try:
-        yield
-    finally:
-        plane.admin.delete(f"{configurations}/{name}")
-
-
 @pytest.fixture(scope="session")
 def control_plane(volray: Volray) -> ControlPlane:
     return volray.plane
@@ -133,7 +78,11 @@ def injector(request: pytest.FixtureRequest) -> Injector:
 @pytest.fixture(params=[BEFORE, AFTER], ids=["before", "after"])
 def order(request: pytest.FixtureRequest, control_plane: ControlPlane, injector: Injector) -> Iterator[str]:
     """The name under which the injector is registered; it is called by now."""
-    with serving(injector, control_plane.ca.parent) as url, registered(control_plane, request.param, url):
+    certificates, selector = control_plane.ca.parent, {"objectSelector": {"matchLabels": SELECTED}}
+    with (
+        serving(injector.review, certificates) as url,
+        registered(control_plane, request.param, url, selector),
+    ):
         wait(lambda: is_called(control_plane, injector), "the injector is called")
         yield request.param
 

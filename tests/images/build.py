@@ -49,10 +49,11 @@ class Named:
 
 
 def images() -> dict[str, Named]:
-    """Return what is built, by short names: `debian`, `volray` and Ray's three.
+    """Return what is built, by short names: `debian`, `sidecar`, `volray` and Ray's three.
 
     `ray` is like the published image: Ray with its dashboard in a virtual environment of user 1000. `ray-plain` is
     without the extras of `ray[default]`, as in vLLM's images, and `ray-without-bash` without bash, curl and wget.
+    `sidecar` has what the stand-in for Istio's sidecar needs (tests/e2e/sidecar.py).
     """
     debian = bootstrapped("bookworm", _PACKAGES, Config(cmd=("/bin/bash",)))
     python = from_dockerfile(_folder("python"), {"debian:bookworm": debian}, {})
@@ -61,6 +62,9 @@ def images() -> dict[str, Named]:
     return {
         "volray": Named(from_dockerfile(_REPOSITORY, {"python:3.11-slim": python}, {}), (_volray(),)),
         "debian": Named(debian, ("debian:bookworm",)),
+        "sidecar": Named(
+            bootstrapped("bookworm", ("nftables", "python3"), Config(cmd=("/bin/bash",))), ("volray-e2e/sidecar:1",)
+        ),
         "ray": Named(ray, tuple(f"rayproject/ray:{tag}" for tag in published)),
         "ray-plain": Named(_ray(python, f"ray=={RAY}"), (f"volray-e2e/ray-plain:{RAY}",)),
         "ray-without-bash": Named(
