@@ -8,10 +8,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test controlplane images e2e e2e-bench lint format golden mutants clean
+.PHONY: help run demo test test-versions controlplane images e2e e2e-bench lint format golden mutants clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/installed ## Serve on https://127.0.0.1:8443 with certificates from .run/certs, and print a curl line to try it
 	@$(BIN)/volray serve --host 127.0.0.1 --port 8443 --side-port 8080 --cert-dir .run/certs --drain-seconds 1 \
@@ -19,6 +19,12 @@ run: $(VENV)/installed ## Serve on https://127.0.0.1:8443 with certificates from
 
 test: $(VENV)/installed $(if $(shell command -v kubectl),,kustomize) $(if $(shell command -v go),controlplane $(PROMTOOL)) ## Every test, and what was skipped and why
 	@$(BIN)/pytest
+
+# The files that stand for all: what the manifests register and what becomes of the documentation's Jobs.
+TESTS ?= $(addprefix tests/controlplane/test_,documentation.py adoption.py overlays.py)
+test-versions: $(VENV)/installed ## The control plane's tests with KUBERNETES=1.28 or 1.36, VOLCANO=1.10 as the oldest; TESTS=tests
+	@export VOLRAY_TEST_KUBERNETES='$(KUBERNETES)' VOLRAY_TEST_VOLCANO='$(VOLCANO)'; \
+	$(BIN)/python -m tests.controlplane.build && $(BIN)/pytest $(TESTS)
 
 controlplane: $(VENV)/installed ## Build etcd, Kubernetes and Volcano for the tests, with Go: minutes once, then nothing
 	@$(BIN)/python -m tests.controlplane.build

@@ -3,6 +3,10 @@
 Neither Kubernetes nor Volcano publish their programs where a sandbox without container images could get them, but both
 are Go modules. What is built stands in the user's cache together with the objects that Volcano's installer
 would put on a cluster, so that a control plane starts without Go.
+
+Two environment variables change which versions are built and started: `VOLRAY_TEST_KUBERNETES=1.28` (or `1.36`)
+replaces kube-apiserver and kube-controller-manager, `VOLRAY_TEST_VOLCANO=1.10` replaces the oldest Volcano.
+`make test-versions` sets them.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
@@ -28,8 +32,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Object = dict[str, Any]
+_Known = TypeVar("_Known")
 
-NEWEST, OLDEST = "1.14.1", "1.8.2"
+
+def _asked(variable: str, known: Mapping[str, _Known]) -> _Known:
+    """Return what a variable of the environment asks for; the entry "" is for a variable that is not set.
+
+    Raises:
+        ValueError: The variable has an unknown value.
+    """
+    value = os.environ.get(variable, "")
+    if value not in known:
+        raise ValueError(f"{variable}={value} is not known. Use one of: {', '.join(filter(None, known))}.")
+    return known[value]
+
+
+NEWEST = "1.14.1"
+OLDEST = _asked("VOLRAY_TEST_VOLCANO", {"": "1.8.2", "1.10": "1.10.0"})
+"""Both versions lack the ray plugin and the option to leave controllers out, so the same tests hold for both."""
+
 VERSIONS = (NEWEST, OLDEST)
 
 _INSTALLED = {
@@ -79,7 +100,15 @@ _VOLCANO = {
     "vc-webhook-manager": "volcano.sh/volcano/cmd/webhook-manager",
 }
 _NEW = Module("volcano-1.14", "volcano-1.14", _KUBERNETES | _VOLCANO)
-_MODULES = {NEWEST: _NEW, OLDEST: Module("volcano-1.8", "volcano-1.8", _VOLCANO)}
+_OLD = f"volcano-{OLDEST.rpartition('.')[0]}"
+_MODULES = {NEWEST: _NEW, OLDEST: Module(_OLD, _OLD, _VOLCANO)}
+
+_SERVERS = {name: _KUBERNETES[name] for name in ("kube-apiserver", "kube-controller-manager")}
+_OTHER_SERVERS = _asked(
+    "VOLRAY_TEST_KUBERNETES",
+    {"": (), **{each: (Module(f"kubernetes-{each}", f"kubernetes-{each}", _SERVERS),) for each in ("1.28", "1.36")}},
+)
+"""What replaces the servers of `_NEW`; etcd and kubectl stay."""
 
 # In folders of their own: who runs no pods need not build them.
 _NODE_MODULES = (
@@ -112,7 +141,7 @@ def built(volcano: str | None, *, nodes: bool = False) -> Built:
     """
     wanted = [_NEW] if volcano is None else [_NEW, _MODULES[volcano]]
     programs: dict[str, Path] = {}
-    for module in [*wanted, *(_NODE_MODULES if nodes else ())]:
+    for module in [*wanted, *(_NODE_MODULES if nodes else ()), *_OTHER_SERVERS]:
         programs |= {name: _cached(module) / name for name in _to_build(module)}
     objects = [] if volcano is None else json.loads((_cached(wanted[-1]) / "volcano.json").read_text())
     return Built(programs | _provided(), objects)
@@ -179,8 +208,11 @@ def _to_build(module: Module) -> dict[str, str]:
 
 
 def _provided() -> dict[str, Path]:
-    """Return the programs that controller-runtime's test assets hold, where a machine has them."""
-    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    """Return the programs that controller-runtime's test assets hold, where a machine has them.
+
+    Their version is not known, so they are left out where a certain version was asked for.
+    """
+    assets = None if _OTHER_SERVERS else os.environ.get("KUBEBUILDER_ASSETS")
     here = {name: Path(assets) / name for name in _KUBERNETES} if assets else {}
     return {name: path for name, path in here.items() if path.exists()}
 
@@ -225,7 +257,7 @@ def main(*wanted: str) -> int:
     if not shutil.which("go"):
         print("The cluster's programs are built with Go, and there is no `go` on the PATH.", file=sys.stderr)
         return 1
-    for module in [*_MODULES.values(), *(_NODE_MODULES if "nodes" in wanted else ())]:
+    for module in [*_MODULES.values(), *(_NODE_MODULES if "nodes" in wanted else ()), *_OTHER_SERVERS]:
         build(module)
     return 0
 
