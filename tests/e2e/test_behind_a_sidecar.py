@@ -14,6 +14,7 @@ from typing import Any, get_args
 import pytest
 
 from tests.controlplane.client import path
+from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.injector import registered, serving
 from tests.controlplane.waiting import wait
 from tests.e2e import sidecar
@@ -52,18 +53,20 @@ def all_behind(cluster: Cluster) -> Iterator[dict[str, Behind]]:
     if cluster.plane is None:
         pytest.skip("the injector of sidecars runs beside the apiserver, which an existing cluster cannot call")
     with ExitStack() as stack:
-        started: dict[str, Behind] = {}
-        for kind in get_args(Kind):
-            url = stack.enter_context(serving(Injector(kind).review, cluster.plane.ca.parent))
-            selector = {"namespaceSelector": {"matchLabels": {sidecar.LABEL: kind}}}
-            stack.enter_context(registered(cluster.plane, f"istio-sidecar-injector-{kind}", url, selector))
-            namespace = stack.enter_context(cluster.namespace({sidecar.LABEL: kind}))
-            wait(lambda: is_injected(cluster, namespace), "pods get a sidecar")  # noqa: B023 - awaited right here
-            jobs = [RayJob(cluster, whole(namespace)), RayJob(cluster, headless(namespace))]
-            for job in jobs:
-                job.apply()
-            started[kind] = Behind(kind, *jobs)
-        yield started
+        yield {kind: started(cluster, cluster.plane, kind, stack) for kind in get_args(Kind)}
+
+
+def started(cluster: Cluster, plane: ControlPlane, kind: Kind, stack: ExitStack) -> Behind:
+    """Start both Jobs in a namespace whose pods get the sidecar, until the stack is closed."""
+    url = stack.enter_context(serving(Injector(kind).review, plane.ca.parent))
+    selector = {"namespaceSelector": {"matchLabels": {sidecar.LABEL: kind}}}
+    stack.enter_context(registered(plane, f"istio-sidecar-injector-{kind}", url, selector))
+    namespace = stack.enter_context(cluster.namespace({sidecar.LABEL: kind}))
+    wait(lambda: is_injected(cluster, namespace), "pods get a sidecar")
+    behind = Behind(kind, RayJob(cluster, whole(namespace)), RayJob(cluster, headless(namespace)))
+    behind.whole.apply()
+    behind.headless.apply()
+    return behind
 
 
 @pytest.fixture(params=get_args(Kind))
@@ -96,7 +99,8 @@ def status(pod: Object, container: str) -> Object:
 
 
 def test_the_sidecar_is_there_and_the_probes_go_through_it(behind: Behind) -> None:
-    pod = behind.whole.pods()[behind.whole.pod("head")]
+    job = behind.whole
+    pod = wait(lambda: job.pods().get(job.pod("head")), "there is a head", START_SECONDS)
     natives = [each["name"] for each in pod["spec"]["initContainers"] if each.get("restartPolicy") == "Always"]
     containers = {each["name"]: each for each in pod["spec"]["containers"]}
     assert (sidecar.NAME in natives, sidecar.NAME in containers) == (behind.kind == "native", behind.kind == "ordinary")
@@ -131,3 +135,4 @@ def test_a_worker_waits_for_its_head_as_long_as_it_is_told_to(behind: Behind) ->
     giving_up = rf"^volray: no head at {job.name}-head-svc\.\S+ in {WAIT_SECONDS} s \(.+\): giving up \(--waitHead\)$"
     assert (end["exitCode"], waited >= WAIT_SECONDS) == (1, True), f"after {waited} s: {end}"
     assert re.search(giving_up, end["message"], re.MULTILINE), end["message"]
+    assert "nothing at" in job.kubectl("logs", worker, "-c", sidecar.NAME), "the sidecar accepted its connections"
