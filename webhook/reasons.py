@@ -65,7 +65,9 @@ class Code(StrEnum):
     NO_HEAD = "no-head"
     TWO_HEADS = "two-heads"
     HEAD_REPLICAS = "head-replicas"
+    NO_HEAD_POD = "no-head-pod"
     NO_SUCH_WORKER = "no-such-worker"
+    TOO_FEW_NODES = "too-few-nodes"
     SERVICE_NAME = "service-name"
     HEAD_WAITS_FOR_WORKER = "head-waits-for-worker"
     FLAGS_DISAGREE = "flags-disagree"
@@ -89,6 +91,9 @@ class Code(StrEnum):
     FAILURE_UNSEEN = "failure-unseen"
     ONLY_OWN_PODS = "only-own-pods"
     UNLABELLED_NODE = "unlabelled-node"
+    NO_WORKER_PODS = "no-worker-pods"
+    GANG_WAITS = "gang-waits"
+    SCALED_BELOW_WAIT = "scaled-below-wait"
     WRONG_TEMPLATE = "wrong-template"
 
     CONTENT_TYPE = "content-type"
@@ -189,8 +194,17 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         ),
         Code.TWO_HEADS: Reason("Several tasks are heads: {tasks}.", "A Ray cluster has one; make the others workers."),
         Code.HEAD_REPLICAS: Reason("The head task {task} has replicas: {found}.", "Write replicas: 1."),
+        Code.NO_HEAD_POD: Reason(
+            "The head task {task} has replicas: 0 or leaves it out, which is 0 as well: no head is made.",
+            "Write replicas: 1.",
+        ),
         Code.NO_SUCH_WORKER: Reason(
             "--worker={worker} names no task; the tasks are {tasks}.", "Correct or drop the flag."
+        ),
+        Code.TOO_FEW_NODES: Reason(
+            "Task {task} waits for --waitNodes={wanted} Ray nodes, but the replicas of head and workers add up to "
+            "{found}: a head that starts waits for ever.",
+            "Write --waitNodes={found} or less, or raise the replicas of a worker task.",
         ),
         Code.SERVICE_NAME: Reason(
             "The head's Service would be named {service}, which no Service can be ({why}).",
@@ -198,7 +212,7 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         ),
         Code.HEAD_WAITS_FOR_WORKER: Reason(
             "The head task {head} depends on worker task {worker}, which is not ready before the head runs.",
-            "Turn dependsOn round, or drop it: workers wait for the head by themselves.",
+            "Drop dependsOn: workers wait for the head by themselves, and --waitNodes=N makes the head wait for them.",
         ),
         Code.FLAGS_DISAGREE: Reason(
             "Task {first} and task {second} disagree on {flag}: {ours} and {theirs}.",
@@ -275,6 +289,21 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         Code.UNLABELLED_NODE: Reason(
             "Task {task} is a Ray {role} by its name, but its pods will have no Ray: its template has no label.",
             "Write in its template: {yaml}.",
+        ),
+        Code.NO_WORKER_PODS: Reason(
+            "Leaving replicas out means replicas: 0 to Volcano: no pod of this task is made.",
+            "Write replicas: 1 or more, or replicas: 0 if that is what you want.",
+        ),
+        Code.GANG_WAITS: Reason(
+            "The gang needs {needed}, but until dependsOn is met only {count} can start ({first}): the Job stays "
+            "Pending for ever.",
+            "Drop dependsOn from {waiting}: workers wait for the head by themselves. Or write spec.minAvailable: "
+            "{enough}.",
+        ),
+        Code.SCALED_BELOW_WAIT: Reason(
+            "Task {task} waits for --waitNodes={wanted} Ray nodes, and after this update the replicas of head and "
+            "workers add up to {found}. A head that has started goes on; after a restart it would wait for ever.",
+            "Keep the sum of replicas at {wanted} or more.",
         ),
         Code.WRONG_TEMPLATE: Reason("The Jobs made from this will be refused."),
         Code.CONTENT_TYPE: Reason("The content type is {found!r}.", "Send application/json."),

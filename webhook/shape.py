@@ -48,13 +48,24 @@ _POD: Final[Mapping[str, Any]] = {"metadata!": _METADATA, "spec!": _POD_SPEC}
 _TASK: Final[Mapping[str, Any]] = {
     "name": str,
     "replicas": int,
-    "dependsOn": {"name": _TEXTS},
+    "minAvailable": int,
+    "dependsOn": {"name": _TEXTS, "iteration": str},
+    "partitionPolicy": {"minPartitions": int, "partitionSize": int},
     "template!": {"metadata": _METADATA, "spec!": _POD_SPEC},
 }
 
+_JOB_VOLUME: Final[Mapping[str, Any]] = {"mountPath!": str, "volumeClaimName": str, "volumeClaim": _ANY_MAP}
+
 _JOB: Final[Mapping[str, Any]] = {
     "metadata!": _METADATA,
-    "spec!": {"plugins": {"*": _TEXTS}, "tasks": [_TASK], "queue": str, "schedulerName": str},
+    "spec!": {
+        "plugins": {"*": _TEXTS},
+        "tasks": [_TASK],
+        "volumes": [_JOB_VOLUME],
+        "minAvailable": int,
+        "queue": str,
+        "schedulerName": str,
+    },
 }
 
 _WORDS: Final = {dict: "a map", list: "a list", str: "a text", int: "a whole number", bool: "true or false"}
