@@ -57,6 +57,7 @@ class Code(StrEnum):
     SEVERAL_CONTAINERS = "several-containers"
     ARGS_WITHOUT_COMMAND = "args-without-command"
     UNKNOWN_START_OPTION = "unknown-start-option"
+    HEAD_START_OPTION = "head-start-option"
     OWNED_START_OPTION = "owned-start-option"
     BAD_QUANTITY = "bad-quantity"
     IPV6 = "ipv6"
@@ -85,6 +86,12 @@ class Code(StrEnum):
     NO_CPU = "no-cpu"
     HOST_NETWORK_DNS = "host-network-dns"
     ENV_NAME_LOST = "env-name-lost"
+    OTHER_START_OPTION = "other-start-option"
+    LITTLE_MEMORY = "little-memory"
+    SMALL_SHM = "small-shm"
+    MOUNT_WITHOUT_VOLUME = "mount-without-volume"
+    RAY_ADDRESS_HTTP = "ray-address-http"
+    PRINTS_IN_POD_LOGS = "prints-in-pod-logs"
     NEVER_ENDS = "never-ends"
     RUNS_AGAIN = "runs-again"
     FAILS_FOR_EVER = "fails-for-ever"
@@ -177,6 +184,10 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         Code.UNKNOWN_START_OPTION: Reason(
             "ray.volcano.sh/start-args: `ray start` has no option {found}.", "Write {wanted}."
         ),
+        Code.HEAD_START_OPTION: Reason(
+            "ray.volcano.sh/start-args: {found} is an option for the head: `ray start` refuses it on a worker.",
+            "Leave it out of this template, or move it to the head's.",
+        ),
         Code.OWNED_START_OPTION: Reason(
             "ray.volcano.sh/start-args: {found} is set by volray.", "Leave it out{instead}."
         ),
@@ -265,6 +276,29 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         Code.ENV_NAME_LOST: Reason(
             "Variable {env} may be missing in the processes: not every /bin/sh hands on such a name.",
             "Name it with letters, digits and underscores, no digit first.",
+        ),
+        Code.OTHER_START_OPTION: Reason(
+            "ray.volcano.sh/start-args: `ray start` of Ray 2.60 has no option {found}{near}.",
+            "It is passed on: an older or newer Ray may have it. Correct or drop it if yours has not.",
+        ),
+        Code.LITTLE_MEMORY: Reason(
+            "{field} is {found}: with less than 256Mi, Ray does not start.", "Write for example memory: {example}."
+        ),
+        Code.SMALL_SHM: Reason(
+            "Volume {volume} limits /dev/shm to {found}, but the object store takes {taken}: {outcome}.",
+            "Write sizeLimit: {wanted} or more, or leave the mount out: volray makes a large enough /dev/shm.",
+        ),
+        Code.MOUNT_WITHOUT_VOLUME: Reason(
+            "Container {container} mounts volume {volume}, but the pod has no such volume and will be refused.",
+            "Write it under volumes in the pod's spec, beside containers and not inside one.",
+        ),
+        Code.RAY_ADDRESS_HTTP: Reason(
+            "Container {container}: RAY_ADDRESS is {found}, but ray.init() accepts no HTTP address there.",
+            "Leave RAY_ADDRESS out: volray sets it, and RAY_API_SERVER_ADDRESS for `ray job submit`.",
+        ),
+        Code.PRINTS_IN_POD_LOGS: Reason(
+            "With --logToStderr, the prints of tasks no longer appear in the output of `ray job submit`.",
+            "Read them with kubectl logs of each pod, or leave --logToStderr out.",
         ),
         Code.NEVER_ENDS: Reason(
             "Task {head} has a command, but its end does not end the Job: the workers go on for ever.",

@@ -26,18 +26,25 @@ _CONTAINER: Final[Mapping[str, Any]] = {
     "args": _TEXTS,
     "env": [{"name!": str, "value": str, "valueFrom": {"fieldRef": {"fieldPath": str}}}],
     "ports": [{"containerPort!": int, "name": str, "protocol": str}],
-    "volumeMounts": [{"mountPath!": str}],
+    "volumeMounts": [{"mountPath!": str, "name": str}],
     "resources": _RESOURCES,
     "restartPolicy": str,
     "securityContext": {"readOnlyRootFilesystem": bool},
 }
 
-_METADATA: Final[Mapping[str, Any]] = {"name": str, "namespace": str, "labels": _TEXT_MAP, "annotations": _TEXT_MAP}
+_OWNER: Final = {"apiVersion": str, "kind": str, "uid": str, "controller": bool}
+_METADATA: Final[Mapping[str, Any]] = {
+    "name": str,
+    "namespace": str,
+    "labels": _TEXT_MAP,
+    "annotations": _TEXT_MAP,
+    "ownerReferences": [_OWNER],
+}
 
 _POD_SPEC: Final[Mapping[str, Any]] = {
     "containers!": [_CONTAINER],
     "initContainers": [_CONTAINER],
-    "volumes": [{"name!": str}],
+    "volumes": [{"name!": str, "emptyDir": {"medium": str, "sizeLimit": object}}],
     "resources": _RESOURCES,
     "hostNetwork": bool,
     "dnsPolicy": str,

@@ -52,6 +52,10 @@ def test_a_recorded_job_has_its_shape(name: str) -> None:
         pod(hostNetwork=True, dnsPolicy="Default", volumes=[{"name": "a"}], unknown=1),
         with_container(command=None, args=None, env=None, ports=None, volumeMounts=None, resources=None),
         with_container(command=["a"], args=[], env=[{"name": "A", "value": "b"}], ports=[{"containerPort": 1}]),
+        with_container(volumeMounts=[{"name": "a", "mountPath": "/a"}, {"name": None, "mountPath": "/b"}]),
+        pod(volumes=[{"name": "a", "emptyDir": {"medium": "Memory", "sizeLimit": 1}}, {"name": "b", "emptyDir": {}}]),
+        {"metadata": {"ownerReferences": [{"apiVersion": "a/v1", "uid": "u"}]}, "spec": {"containers": []}},
+        {"metadata": {"ownerReferences": None}, "spec": {"containers": []}},
         with_container(securityContext={"readOnlyRootFilesystem": True, "runAsUser": 1000}),
         with_container(env=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "x"}}}]),
         with_container(resources={"limits": {"cpu": 1, "memory": "1Gi", "a/b": None}, "claims": [{"name": "x"}]}),
@@ -74,6 +78,19 @@ def test_what_the_api_would_have_is_no_mistake(value: Object) -> None:
         ({"metadata": {}, "spec": {}}, "pod.spec.containers is missing, not a list."),
         ({"metadata": {"name": 1}, "spec": {"containers": []}}, "pod.metadata.name is a whole number, not a text."),
         ({"metadata": {"namespace": []}, "spec": {"containers": []}}, "pod.metadata.namespace is a list, not a text."),
+        (
+            {"metadata": {"ownerReferences": {}}, "spec": {"containers": []}},
+            "pod.metadata.ownerReferences is a map, not a list.",
+        ),
+        (
+            {"metadata": {"ownerReferences": [{"controller": "true"}]}, "spec": {"containers": []}},
+            "pod.metadata.ownerReferences[0].controller is a text, not true or false.",
+        ),
+        (pod(volumes=[{"name": "a", "emptyDir": []}]), "pod.spec.volumes[0].emptyDir is a list, not a map."),
+        (
+            with_container(volumeMounts=[{"name": 1, "mountPath": "/a"}]),
+            "pod.spec.containers[1].volumeMounts[0].name is a whole number, not a text.",
+        ),
         (
             {"metadata": {"labels": {"a": True}}, "spec": {"containers": []}},
             "pod.metadata.labels.a is true or false, not a text.",
