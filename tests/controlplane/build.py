@@ -49,7 +49,7 @@ def _asked(variable: str, known: Mapping[str, _Known]) -> _Known:
 
 NEWEST = "1.14.1"
 OLDEST = _asked("VOLRAY_TEST_VOLCANO", {"": "1.8.2", "1.10": "1.10.0"})
-"""Both versions lack the ray plugin and the option to leave controllers out, so the same tests hold for both."""
+"""Neither has the ray plugin, nor the controllers that `commands.py` leaves out: the same tests hold for both."""
 
 VERSIONS = (NEWEST, OLDEST)
 

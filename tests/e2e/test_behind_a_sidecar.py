@@ -100,7 +100,7 @@ def status(pod: Object, container: str) -> Object:
 
 def test_the_sidecar_is_there_and_the_probes_go_through_it(behind: Behind) -> None:
     job = behind.whole
-    pod = wait(lambda: job.pods().get(job.pod("head")), "there is a head", START_SECONDS)
+    pod = wait(lambda: job.pods().get(job.pod("head"), {}), "there is a head", START_SECONDS)
     natives = [each["name"] for each in pod["spec"]["initContainers"] if each.get("restartPolicy") == "Always"]
     containers = {each["name"]: each for each in pod["spec"]["containers"]}
     assert (sidecar.NAME in natives, sidecar.NAME in containers) == (behind.kind == "native", behind.kind == "ordinary")
