@@ -376,7 +376,9 @@ def _action(probe: Object) -> str:
     if "exec" in probe:
         script = probe["exec"]["command"][-1]
         asked = " and ".join(_ASKED.findall(script))
-        return f"asks {asked}" if asked else "looks for a raylet"
+        if asked:
+            return f"asks {asked}"
+        return "asks the GCS" if "speaks(" in script else "looks for a raylet"
     if "tcpSocket" in probe:
         return f"connects to {probe['tcpSocket']['port']}"
     return f"gets {probe['httpGet']['port']}{probe['httpGet'].get('path', '/')}"
