@@ -15,7 +15,11 @@ class Golden:
     rewrite: bool
 
     def check(self, name: str, text: str) -> None:
-        path = FOLDER / name
+        """Expect a text in a file of this folder."""
+        self.check_file(FOLDER / name, text)
+
+    def check_file(self, path: Path, text: str) -> None:
+        """Expect a text in a file that has its place elsewhere."""
         if self.rewrite:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
