@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from webhook import patch, shape
 from webhook.environment import keeps_state
 from webhook.errors import RefusedError
+from webhook.gang import missing_replicas
 from webhook.jobs import PLUGIN, Task, is_asked, is_declined, is_labelled, mistakes, tasks_of
 from webhook.names import ARGS, OPT_IN
 from webhook.reasons import Code, Finding, finding
@@ -142,6 +143,7 @@ def _warnings(nodes: dict[int, Task]) -> Iterable[tuple[str, Finding]]:
     for task in nodes.values():
         if (chosen := chosen_container(task)) is not None:
             yield from ((task.name, warning) for warning in chosen.warnings)
+        yield from ((task.name, doubt) for doubt in missing_replicas(task))
 
 
 def _reconnect(nodes: Iterable[Task]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from webhook.adopt import ray_container
 from webhook.command import command_mode, starts_ray
+from webhook.gang import stuck
 from webhook.jobs import is_labelled, tasks_of
 from webhook.names import OPT_IN
 from webhook.reasons import Code, Finding, finding
@@ -40,6 +41,7 @@ def doubts(job: Object) -> Iterable[tuple[str, Finding]]:
     if not is_labelled(job):
         return
     yield from (("", doubt) for doubt in _service_plugin(job["spec"].get("plugins") or {}))
+    yield from (("", doubt) for doubt in stuck(job))
     for task in tasks_of(job):
         if task.role and not is_opted_in(task.labels):
             label = f'labels: {{{OPT_IN}: "true"}}'

@@ -36,11 +36,36 @@ still to open, and where it comes too early it sleeps for the whole pause (seen:
 _LONGEST_PORT_NAME: Final = 15
 _SUFFIX: Final = "-ray"
 
+_HTTP: Final = re.compile(r"\s*https?://", re.IGNORECASE)
+
 _SHELL_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def environment(
-    role: Role, settings: Settings, container: Object, job: str, namespace: str, *, own: bool
+_STORAGE: Final = "RAY_REDIS_ADDRESS"
+_STORAGE_NAMESPACE: Final = "RAY_external_storage_namespace"
+_LOG_TO_STDERR: Final = "RAY_LOG_TO_STDERR"
+_API_GROUP: Final = "batch.volcano.sh"
+
+
+def storage_namespace(metadata: Object, job: str, namespace: str) -> str:
+    """Return the name under which a head keeps its state in Redis, one for each Job.
+
+    Ray's default is the same for every cluster (`external_storage_namespace` in src/ray/common/ray_config_def.h,
+    read from the environment by the GCS and by `ray start`), so two Jobs on one Redis would take over each other's
+    actors and nodes. With the Job's uid, a restarted head finds its state and a new Job of the same name starts empty.
+
+    A template that `volray inject` writes has no owner and gets the namespace and the name of the Job instead: there,
+    a new Job of the same name finds the state of the old one.
+    """
+    for owner in metadata.get("ownerReferences") or ():
+        group = (owner.get("apiVersion") or "").partition("/")[0]
+        if owner.get("controller") and (group, owner.get("kind")) == (_API_GROUP, "Job") and owner.get("uid"):
+            return str(owner["uid"])
+    return f"{namespace}.{job}"
+
+
+def environment(  # noqa: PLR0913 - each is a thing that decides over a variable
+    role: Role, settings: Settings, container: Object, job: str, namespace: str, *, own: bool, storage: str
 ) -> list[Object]:
     """The variables to add to a container.
 
@@ -51,6 +76,7 @@ def environment(
         job: The Job's name.
         namespace: The Job's namespace.
         own: The container starts Ray itself, so that none of our scripts reads a variable.
+        storage: The name for the state of a head that keeps it in Redis.
     """
     theirs = {variable["name"]: variable for variable in container.get("env") or ()}
     address = _address(role, theirs, job, namespace)
@@ -69,7 +95,9 @@ def environment(
     if not _CONNECT.keys() & theirs.keys():
         wanted |= _CONNECT
     if settings.log_to_stderr:
-        wanted |= {"RAY_LOG_TO_STDERR": "1"}
+        wanted |= {_LOG_TO_STDERR: "1"}
+    if role == "head" and _STORAGE in theirs:
+        wanted |= {_STORAGE_NAMESPACE: storage}
     return [_variable(name, value) for name, value in wanted.items() if name not in theirs]
 
 
@@ -105,7 +133,7 @@ def _reconnect(settings: Settings, theirs: dict[str, Object]) -> int:
 
 def keeps_state(variables: Mapping[str, Object]) -> bool:
     """Whether a head with these variables comes back with its state after a restart."""
-    return "RAY_REDIS_ADDRESS" in variables or variables.get("RAY_gcs_storage", {}).get("value") == "rocksdb"
+    return _STORAGE in variables or variables.get("RAY_gcs_storage", {}).get("value") == "rocksdb"
 
 
 def lost_names(container: Object) -> Iterable[Finding]:
@@ -113,6 +141,22 @@ def lost_names(container: Object) -> Iterable[Finding]:
     for variable in container.get("env") or ():
         if not _SHELL_NAME.fullmatch(variable["name"]):
             yield finding(Code.ENV_NAME_LOST, env=variable["name"])
+
+
+def variable_findings(role: Role, settings: Settings, container: Object) -> Iterable[Finding]:
+    """Return the warnings about variables that Ray takes otherwise than their author expects.
+
+    Sources: ray#21592 and ray#53226 (RAY_ADDRESS serves `ray.init()`, which takes no HTTP address, and the Jobs API,
+    which has had RAY_API_SERVER_ADDRESS for itself since), ray#24886 and ray#41164 (a worker process that logs to
+    stderr writes no file, and the driver's output is read from those files).
+    """
+    name = container["name"]
+    theirs = {variable["name"]: variable for variable in container.get("env") or ()}
+    address = theirs.get("RAY_ADDRESS", {}).get("value") or ""
+    if _HTTP.match(address):
+        yield finding(Code.RAY_ADDRESS_HTTP, container=name, found=address)
+    if role == "head" and settings.log_to_stderr and _LOG_TO_STDERR not in theirs:
+        yield finding(Code.PRINTS_IN_POD_LOGS)
 
 
 def ports(role: Role, settings: Settings, container: Object, *, own: bool, host_network: bool) -> list[Object]:

@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING
 
 from webhook import patch, settings, shape, start_args
 from webhook.command import Node, command_mode, port_mistakes, starts_ray, wrapped
-from webhook.environment import environment, lost_names, ports, taken_ports
+from webhook.environment import (
+    environment,
+    lost_names,
+    ports,
+    storage_namespace,
+    taken_ports,
+    variable_findings,
+)
 from webhook.errors import RefusedError
 from webhook.names import ARGS, INJECTED, JOB_NAME, NODE_TYPE, START_ARGS
 from webhook.probes import probes
 from webhook.reasons import Code, Finding, finding
-from webhook.resources import NodeResources, findings_of, node_resources
+from webhook.resources import NodeResources, findings_of, memory_findings, node_resources, object_store
 from webhook.roles import (
     Chosen,
     Role,
@@ -25,13 +32,14 @@ from webhook.roles import (
     wrong_role,
 )
 from webhook.version import __version__
-from webhook.volumes import added_volumes, has_shm
+from webhook.volumes import added_volumes, has_shm, shm_findings, volume_findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from webhook.names import Object
     from webhook.settings import Settings
+    from webhook.start_args import StartArgs
 
 
 @dataclass(frozen=True)
@@ -121,8 +129,8 @@ def _settings(annotation: str) -> settings.Parsed:
 
 
 @lru_cache(maxsize=1024)
-def _start_args(annotation: str) -> tuple[start_args.StartArgs, list[Finding]]:
-    return start_args.parse(annotation)
+def _start_args(annotation: str, role: Role) -> start_args.Parsed:
+    return start_args.parse(annotation, head=role == "head")
 
 
 def _refuse(where: str, mistakes: Iterable[Finding]) -> None:
@@ -139,16 +147,23 @@ def _injection(subject: _Subject, chosen: Chosen, where: str, mistakes: list[Fin
     if subject.own:
         _refuse(where, mistakes)
         return _own(subject, chosen)
-    extra, extra_mistakes = _start_args((subject.metadata.get("annotations") or {}).get(START_ARGS, ""))
+    parsed = _start_args((subject.metadata.get("annotations") or {}).get(START_ARGS, ""), subject.role)
+    extra = parsed.args
     resources, bad_quantities = node_resources(subject.container, subject.spec, own_shm=has_shm(subject.container))
     node = Node(subject.role, subject.settings, resources, extra)
-    _refuse(where, [*mistakes, *extra_mistakes, *bad_quantities, *_clashes(subject, node)])
+    _refuse(where, [*mistakes, *parsed.mistakes, *bad_quantities, *_clashes(subject, node)])
     told = extra.names("--num-cpus")
     return Injection(
         finding(Code.INJECTED),
         subject.role,
         (*_metadata(subject), *_container(subject, node), *_volumes(subject, resources)),
-        (*chosen.warnings, *findings_of(subject.container, resources, told=told), *_doubts(subject)),
+        (
+            *chosen.warnings,
+            *parsed.warnings,
+            *findings_of(subject.container, resources, told=told),
+            *_shm_doubts(subject, extra),
+            *_doubts(subject),
+        ),
     )
 
 
@@ -167,10 +182,21 @@ def _clashes(subject: _Subject, node: Node) -> Iterable[Finding]:
         yield finding(Code.ARGS_WITHOUT_COMMAND, container=container["name"])
 
 
+def _shm_doubts(subject: _Subject, extra: StartArgs) -> Iterable[Finding]:
+    if extra.names("--plasma-directory"):
+        return
+    said = extra.value("--object-store-memory")
+    store = object_store(subject.container, subject.spec, said=said)
+    yield from shm_findings(subject.container, subject.spec, store, asked=said is not None)
+
+
 def _doubts(subject: _Subject) -> Iterable[Finding]:
     policy = subject.spec.get("dnsPolicy") or "ClusterFirst"
     if subject.role == "worker" and subject.spec.get("hostNetwork") and policy in {"ClusterFirst", "Default"}:
         yield finding(Code.HOST_NETWORK_DNS, found=policy)
+    yield from variable_findings(subject.role, subject.settings, subject.container)
+    yield from memory_findings(subject.container, subject.spec)
+    yield from volume_findings(subject.container, subject.spec)
     if not subject.own:
         yield from lost_names(subject.container)
 
@@ -197,7 +223,13 @@ def _container(subject: _Subject, node: Node) -> list[Object]:
 
 def _environment(subject: _Subject) -> list[Object]:
     variables = environment(
-        subject.role, subject.settings, subject.container, subject.job, subject.namespace, own=subject.own
+        subject.role,
+        subject.settings,
+        subject.container,
+        subject.job,
+        subject.namespace,
+        own=subject.own,
+        storage=storage_namespace(subject.metadata, subject.job, subject.namespace),
     )
     return patch.extend(subject.container, subject.path, "env", variables)
 

@@ -11,6 +11,7 @@ import jsonpatch
 from webhook import settings, shape
 from webhook.errors import RefusedError
 from webhook.inject import Injection, inject
+from webhook.job_volumes import mounted, unmounted
 from webhook.names import (
     ADOPT,
     ARGS,
@@ -54,6 +55,16 @@ class Task:
     def annotations(self) -> dict[str, str]:
         """The template's."""
         return _notes(self.body)
+
+    @property
+    def replicas(self) -> int:
+        """The number of pods that Volcano makes; 0 where the field is left out.
+
+        Nothing in Volcano gives it a default: the API has a plain int32 (apis pkg/apis/batch/v1alpha1/job.go), the CRD
+        only a minimum (config/crd/volcano/bases/batch.volcano.sh_jobs.yaml), and the mutating webhook fills in
+        minAvailable and maxRetry beside it (pkg/webhooks/admission/jobs/mutate/mutate_job.go); 1.8.2 and 1.14.1 alike.
+        """
+        return self.body.get("replicas") or 0
 
     @property
     def where(self) -> str:
@@ -135,7 +146,15 @@ def mistakes(job: Object) -> list[Finding]:
     """Every mistake of the Job as a whole; those of its pods are found where they are injected."""
     name, tasks = job["metadata"].get("name"), tasks_of(job)
     found = list(name_mistakes(name)) if name else [finding(Code.NO_JOB_NAME)]
-    return [*found, *_adoption(job, tasks), *_heads(tasks), *_workers(tasks), *_order(tasks), *_disagreements(tasks)]
+    return [
+        *found,
+        *_adoption(job, tasks),
+        *_heads(tasks),
+        *_workers(tasks),
+        *_awaited_nodes(tasks),
+        *head_waits(tasks),
+        *_disagreements(tasks),
+    ]
 
 
 def _adoption(job: Object, tasks: list[Task]) -> Iterable[Finding]:
@@ -149,32 +168,44 @@ def _heads(tasks: list[Task]) -> Iterable[Finding]:
     heads = [task for task in tasks if task.role == "head"]
     if not heads:
         wanted = tasks[0].parsed.settings.head if tasks else settings.DEFAULTS.head
-        yield finding(Code.NO_HEAD, tasks=_names(tasks), head=wanted)
+        yield finding(Code.NO_HEAD, tasks=names_of(tasks), head=wanted)
     elif len(heads) > 1:
-        yield finding(Code.TWO_HEADS, tasks=_names(heads))
+        yield finding(Code.TWO_HEADS, tasks=names_of(heads))
     for head in heads:
-        if (replicas := _replicas(head.body)) > 1:
-            yield finding(Code.HEAD_REPLICAS, task=head.name, found=replicas)
+        if head.replicas > 1:
+            yield finding(Code.HEAD_REPLICAS, task=head.name, found=head.replicas)
+        elif head.replicas < 1:
+            yield finding(Code.NO_HEAD_POD, task=head.name)
 
 
-def _replicas(body: Object) -> int:
-    replicas: int | None = body.get("replicas")
-    return 1 if replicas is None else replicas
-
-
-def _names(tasks: Iterable[Task]) -> str:
+def names_of(tasks: Iterable[Task]) -> str:
+    """Return the names of the tasks, for messages."""
     return ", ".join(task.name for task in tasks) or "(none)"
 
 
 def _workers(tasks: list[Task]) -> Iterable[Finding]:
-    """A `--worker` that was said and names nothing; the default one may, as a lone head is a cluster."""
+    """Return the names given with `--worker` that no task has.
+
+    The default name may be missing, given or not: a head alone is a cluster, and Volcano's design document writes
+    `--worker=worker` for every Job.
+    """
     said = {name: None for task in tasks if "worker" in task.parsed.given for name in task.parsed.settings.worker}
     for name in said:
-        if name not in {task.name for task in tasks}:
-            yield finding(Code.NO_SUCH_WORKER, worker=name, tasks=_names(tasks))
+        if name not in {*settings.DEFAULTS.worker, *(task.name for task in tasks)}:
+            yield finding(Code.NO_SUCH_WORKER, worker=name, tasks=names_of(tasks))
 
 
-def _order(tasks: list[Task]) -> Iterable[Finding]:
+def _awaited_nodes(tasks: list[Task]) -> Iterable[Finding]:
+    """Return the mistake of a head that waits for more nodes than there can be: it would wait for ever."""
+    nodes = 1 + sum(task.replicas for task in tasks if task.role == "worker")
+    for head in tasks:
+        wanted = head.parsed.settings.wait_nodes
+        if head.role == "head" and wanted > nodes:
+            yield finding(Code.TOO_FEW_NODES, task=head.name, wanted=wanted, found=nodes)
+
+
+def head_waits(tasks: list[Task]) -> Iterable[Finding]:
+    """Return a mistake for each worker task on which a head depends."""
     workers = {task.name for task in tasks if task.role == "worker"}
     for head in tasks:
         awaited = (head.body.get("dependsOn") or {}).get("name") or []
@@ -203,12 +234,12 @@ def _said(value: object) -> str:
 
 
 def pod_of(job: Object, task: Task, namespace: str, index: int = 0) -> Object:
-    """The pod that Volcano makes of a task, without what its plugins and the apiserver add.
+    """The pod that Volcano makes of a task, with the Job's volumes, without what its plugins and the apiserver add.
 
     Source: volcano pkg/controllers/job `createJobPod`, and pods recorded from Volcano 1.14.
     """
     name, spec = job["metadata"]["name"], job["spec"]
-    template = task.body["template"]
+    pod_spec = mounted(task.body["template"]["spec"], name, spec.get("volumes") or ())
     shared = {
         JOB_NAME: name,
         TASK_SPEC: task.name,
@@ -227,7 +258,7 @@ def pod_of(job: Object, task: Task, namespace: str, index: int = 0) -> Object:
             "labels": {**task.labels, **opted_in, **shared, JOB_NAMESPACE: namespace},
             "annotations": {**task.annotations, **stamped, **shared},
         },
-        "spec": {"schedulerName": spec.get("schedulerName") or "volcano", **template["spec"]},
+        "spec": {"schedulerName": spec.get("schedulerName") or "volcano", **pod_spec},
     }
 
 
@@ -262,7 +293,7 @@ def inject_job(job: Object, namespace: str) -> InjectedJob:
 
 def pods_of(job: Object, namespace: str) -> list[Object]:
     """Every pod of the injected Job, injected: as they would be with volray in the cluster."""
-    pods = [pod_of(job, task, namespace, index) for task in tasks_of(job) for index in range(_replicas(task.body))]
+    pods = [pod_of(job, task, namespace, index) for task in tasks_of(job) for index in range(task.replicas)]
     return [_patched(pod, inject(pod, namespace)) for pod in pods]
 
 
@@ -272,13 +303,13 @@ def _patched(pod: Object, injection: Injection) -> Object:
 
 
 def _with_templates(job: Object, injections: list[tuple[Task, Object, Injection]]) -> Object:
-    tasks = [{**task.body, "template": _template(task, pod, injection)} for task, pod, injection in injections]
+    tasks = [{**task.body, "template": _template(job, task, pod, injection)} for task, pod, injection in injections]
     plugins = {name: words for name, words in (job["spec"].get("plugins") or {}).items() if name != PLUGIN}
     spec = {key: value for key, value in job["spec"].items() if key not in {"tasks", "plugins"}}
     return {**job, "spec": {**spec, **({"plugins": plugins} if plugins else {}), "tasks": tasks}}
 
 
-def _template(task: Task, pod: Object, injection: Injection) -> Object:
+def _template(job: Object, task: Task, pod: Object, injection: Injection) -> Object:
     """The template again: what Volcano would have added to the pod, and the opt-in label, are taken away."""
     template = task.body["template"]
     if not injection.operations:
@@ -289,7 +320,8 @@ def _template(task: Task, pod: Object, injection: Injection) -> Object:
         "labels": _new(patched["metadata"]["labels"], pod["metadata"]["labels"], task.labels),
         "annotations": _new(patched["metadata"]["annotations"], pod["metadata"]["annotations"], task.annotations),
     }
-    spec = {key: value for key, value in patched["spec"].items() if key != "schedulerName" or key in template["spec"]}
+    spec = unmounted(patched["spec"], template["spec"], job["metadata"]["name"], job["spec"].get("volumes") or ())
+    spec = {key: value for key, value in spec.items() if key != "schedulerName" or key in template["spec"]}
     return {**template, "metadata": metadata, "spec": spec}
 
 

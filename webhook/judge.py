@@ -13,7 +13,7 @@ from webhook.doubts import doubts
 from webhook.errors import RefusedError
 from webhook.inject import inject
 from webhook.jobs import API_GROUP, is_declined, is_labelled, mistakes, pod_of, tasks_of
-from webhook.reasons import Code, Finding
+from webhook.reasons import Code, Finding, finding
 from webhook.roles import is_opted_in
 
 if TYPE_CHECKING:
@@ -51,11 +51,23 @@ class Judgement:
     warnings: tuple[Found, ...] = ()
 
     def beyond(self, other: Judgement) -> Judgement:
-        """What the other did not have: of an update that scales a Job, what another volray let in is not the topic."""
+        """What the other did not have: of an update that scales a Job, what another volray let in is not the topic.
+
+        A Job may be scaled below its --waitNodes with a warning, as a running head has counted its nodes already.
+        """
+        new = [one for one in self.mistakes if one not in other.mistakes]
+        scaled = [one for one in new if one.finding.code is Code.TOO_FEW_NODES]
         return Judgement(
-            tuple(one for one in self.mistakes if one not in other.mistakes),
-            tuple(one for one in self.warnings if one not in other.warnings),
+            tuple(one for one in new if one not in scaled),
+            (
+                *(Found(one.place, _scaled(one.finding)) for one in scaled),
+                *(one for one in self.warnings if one not in other.warnings),
+            ),
         )
+
+
+def _scaled(mistake: Finding) -> Finding:
+    return finding(Code.SCALED_BELOW_WAIT, **dict(mistake.fields))
 
 
 def is_judged(job: Object) -> bool:

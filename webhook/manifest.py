@@ -9,10 +9,13 @@ import jsonpatch
 
 from webhook import documents
 from webhook.errors import DocumentError, RefusedError
+from webhook.gang import missing_replicas, stuck
 from webhook.inject import Injection, inject
-from webhook.jobs import inject_job, is_volcano_job, pods_of
+from webhook.jobs import inject_job, is_volcano_job, pods_of, tasks_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from webhook.names import Object
     from webhook.reasons import Finding
 
@@ -52,6 +55,10 @@ class Result:
         role = f" ({injection.role})" if injection.role else ""
         self.report.append(f"{mark} {where}{role}: {injection.reason.text}")
         self.report += [f"{_DOUBT} {where}: {warning.text}" for warning in injection.warnings]
+
+    def doubt(self, where: str, doubts: Iterable[Finding]) -> None:
+        """Says what is allowed and rarely meant."""
+        self.report += [f"{_DOUBT} {where}: {each.text}" for each in doubts]
 
     def leave(self, where: str, reason: Finding) -> None:
         """Says why something was left alone."""
@@ -141,4 +148,7 @@ def _job(job: Object, namespace: str, result: Result, *, as_pods: bool) -> list[
         result.tell(f"{where}, task {task}", injection)
     if injected.service is None:
         return None
+    result.doubt(where, stuck(job))
+    for each in tasks_of(job):
+        result.doubt(f"{where}, task {each.name}", missing_replicas(each))
     return pods_of(job, namespace) if as_pods else [injected.job, injected.service]

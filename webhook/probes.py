@@ -1,7 +1,8 @@
 """Probes: a slow backstop behind the start script, and readiness; added only where the user has none.
 
-Nothing here is `httpGet`: whether an image has ray[default], without which Ray never listens on HTTP, cannot be seen
-at admission, and a kubelet's httpGet would restart such a container for ever.
+Every probe is an `exec`. Whether an image has ray[default], without which Ray never listens on HTTP, cannot be seen
+at admission, and a kubelet's httpGet would restart such a container for ever. A kubelet's tcpSocket succeeds wherever a
+service mesh's sidecar accepts the connection.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from webhook.script import health_script, raylet_script
+from webhook.script import gcs_script, health_script, raylet_script
 
 if TYPE_CHECKING:
     from webhook.names import Object
@@ -25,14 +26,14 @@ _BACKSTOP: Final = {
 """Six failures in a row, a minute apart: five minutes at the least. Shorter ones killed busy heads (ray#63574,
 kuberay#4133)."""
 
-_READINESS: Final = {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 3}
+_READINESS: Final = {"periodSeconds": 10, "timeoutSeconds": 10, "failureThreshold": 3}
 
 
 def probes(role: Role, settings: Settings) -> Object:
     """The probes of a node, by the field of the container."""
     return {
         "livenessProbe": {"exec": {"command": ["/bin/sh", "-c", _health(role, settings)]}, **_BACKSTOP},
-        "readinessProbe": {**_ready(role, settings), **_READINESS},
+        "readinessProbe": {"exec": {"command": ["/bin/sh", "-c", _ready(role)]}, **_READINESS},
     }
 
 
@@ -43,8 +44,6 @@ def _health(role: Role, settings: Settings) -> str:
     return health_script([agent, gcs] if role == "head" else [agent])
 
 
-def _ready(role: Role, settings: Settings) -> Object:
-    """A head is ready when its GCS answers, a worker when it has a raylet (it has none while it waits)."""
-    if role == "head":
-        return {"tcpSocket": {"port": settings.port}}
-    return {"exec": {"command": ["/bin/sh", "-c", raylet_script()]}}
+def _ready(role: Role) -> str:
+    """Return the script by which a node is ready: a head's GCS answers, a worker has a raylet (not while it waits)."""
+    return gcs_script() if role == "head" else raylet_script()

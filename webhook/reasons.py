@@ -57,6 +57,7 @@ class Code(StrEnum):
     SEVERAL_CONTAINERS = "several-containers"
     ARGS_WITHOUT_COMMAND = "args-without-command"
     UNKNOWN_START_OPTION = "unknown-start-option"
+    HEAD_START_OPTION = "head-start-option"
     OWNED_START_OPTION = "owned-start-option"
     BAD_QUANTITY = "bad-quantity"
     IPV6 = "ipv6"
@@ -65,7 +66,9 @@ class Code(StrEnum):
     NO_HEAD = "no-head"
     TWO_HEADS = "two-heads"
     HEAD_REPLICAS = "head-replicas"
+    NO_HEAD_POD = "no-head-pod"
     NO_SUCH_WORKER = "no-such-worker"
+    TOO_FEW_NODES = "too-few-nodes"
     SERVICE_NAME = "service-name"
     HEAD_WAITS_FOR_WORKER = "head-waits-for-worker"
     FLAGS_DISAGREE = "flags-disagree"
@@ -83,12 +86,21 @@ class Code(StrEnum):
     NO_CPU = "no-cpu"
     HOST_NETWORK_DNS = "host-network-dns"
     ENV_NAME_LOST = "env-name-lost"
+    OTHER_START_OPTION = "other-start-option"
+    LITTLE_MEMORY = "little-memory"
+    SMALL_SHM = "small-shm"
+    MOUNT_WITHOUT_VOLUME = "mount-without-volume"
+    RAY_ADDRESS_HTTP = "ray-address-http"
+    PRINTS_IN_POD_LOGS = "prints-in-pod-logs"
     NEVER_ENDS = "never-ends"
     RUNS_AGAIN = "runs-again"
     FAILS_FOR_EVER = "fails-for-ever"
     FAILURE_UNSEEN = "failure-unseen"
     ONLY_OWN_PODS = "only-own-pods"
     UNLABELLED_NODE = "unlabelled-node"
+    NO_WORKER_PODS = "no-worker-pods"
+    GANG_WAITS = "gang-waits"
+    SCALED_BELOW_WAIT = "scaled-below-wait"
     WRONG_TEMPLATE = "wrong-template"
 
     CONTENT_TYPE = "content-type"
@@ -172,6 +184,10 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         Code.UNKNOWN_START_OPTION: Reason(
             "ray.volcano.sh/start-args: `ray start` has no option {found}.", "Write {wanted}."
         ),
+        Code.HEAD_START_OPTION: Reason(
+            "ray.volcano.sh/start-args: {found} is an option for the head: `ray start` refuses it on a worker.",
+            "Leave it out of this template, or move it to the head's.",
+        ),
         Code.OWNED_START_OPTION: Reason(
             "ray.volcano.sh/start-args: {found} is set by volray.", "Leave it out{instead}."
         ),
@@ -189,8 +205,17 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         ),
         Code.TWO_HEADS: Reason("Several tasks are heads: {tasks}.", "A Ray cluster has one; make the others workers."),
         Code.HEAD_REPLICAS: Reason("The head task {task} has replicas: {found}.", "Write replicas: 1."),
+        Code.NO_HEAD_POD: Reason(
+            "The head task {task} has replicas: 0 or leaves it out, which is 0 as well: no head is made.",
+            "Write replicas: 1.",
+        ),
         Code.NO_SUCH_WORKER: Reason(
             "--worker={worker} names no task; the tasks are {tasks}.", "Correct or drop the flag."
+        ),
+        Code.TOO_FEW_NODES: Reason(
+            "Task {task} waits for --waitNodes={wanted} Ray nodes, but the replicas of head and workers add up to "
+            "{found}: a head that starts waits for ever.",
+            "Write --waitNodes={found} or less, or raise the replicas of a worker task.",
         ),
         Code.SERVICE_NAME: Reason(
             "The head's Service would be named {service}, which no Service can be ({why}).",
@@ -198,7 +223,7 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         ),
         Code.HEAD_WAITS_FOR_WORKER: Reason(
             "The head task {head} depends on worker task {worker}, which is not ready before the head runs.",
-            "Turn dependsOn round, or drop it: workers wait for the head by themselves.",
+            "Drop dependsOn: workers wait for the head by themselves, and --waitNodes=N makes the head wait for them.",
         ),
         Code.FLAGS_DISAGREE: Reason(
             "Task {first} and task {second} disagree on {flag}: {ours} and {theirs}.",
@@ -252,6 +277,29 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
             "Variable {env} may be missing in the processes: not every /bin/sh hands on such a name.",
             "Name it with letters, digits and underscores, no digit first.",
         ),
+        Code.OTHER_START_OPTION: Reason(
+            "ray.volcano.sh/start-args: `ray start` of Ray 2.60 has no option {found}{near}.",
+            "It is passed on: an older or newer Ray may have it. Correct or drop it if yours has not.",
+        ),
+        Code.LITTLE_MEMORY: Reason(
+            "{field} is {found}: with less than 256Mi, Ray does not start.", "Write for example memory: {example}."
+        ),
+        Code.SMALL_SHM: Reason(
+            "Volume {volume} limits /dev/shm to {found}, but the object store takes {taken}: {outcome}.",
+            "Write sizeLimit: {wanted} or more, or leave the mount out: volray makes a large enough /dev/shm.",
+        ),
+        Code.MOUNT_WITHOUT_VOLUME: Reason(
+            "Container {container} mounts volume {volume}, but the pod has no such volume and will be refused.",
+            "Write it under volumes in the pod's spec, beside containers and not inside one.",
+        ),
+        Code.RAY_ADDRESS_HTTP: Reason(
+            "Container {container}: RAY_ADDRESS is {found}, but ray.init() accepts no HTTP address there.",
+            "Leave RAY_ADDRESS out: volray sets it, and RAY_API_SERVER_ADDRESS for `ray job submit`.",
+        ),
+        Code.PRINTS_IN_POD_LOGS: Reason(
+            "With --logToStderr, the prints of tasks no longer appear in the output of `ray job submit`.",
+            "Read them with kubectl logs of each pod, or leave --logToStderr out.",
+        ),
         Code.NEVER_ENDS: Reason(
             "Task {head} has a command, but its end does not end the Job: the workers go on for ever.",
             "Write in task {head}: {yaml}.",
@@ -275,6 +323,21 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         Code.UNLABELLED_NODE: Reason(
             "Task {task} is a Ray {role} by its name, but its pods will have no Ray: its template has no label.",
             "Write in its template: {yaml}.",
+        ),
+        Code.NO_WORKER_PODS: Reason(
+            "Leaving replicas out means replicas: 0 to Volcano: no pod of this task is made.",
+            "Write replicas: 1 or more, or replicas: 0 if that is what you want.",
+        ),
+        Code.GANG_WAITS: Reason(
+            "The gang needs {needed}, but until dependsOn is met only {count} can start ({first}): the Job stays "
+            "Pending for ever.",
+            "Drop dependsOn from {waiting}: workers wait for the head by themselves. Or write spec.minAvailable: "
+            "{enough}.",
+        ),
+        Code.SCALED_BELOW_WAIT: Reason(
+            "Task {task} waits for --waitNodes={wanted} Ray nodes, and after this update the replicas of head and "
+            "workers add up to {found}. A head that has started goes on; after a restart it would wait for ever.",
+            "Keep the sum of replicas at {wanted} or more.",
         ),
         Code.WRONG_TEMPLATE: Reason("The Jobs made from this will be refused."),
         Code.CONTENT_TYPE: Reason("The content type is {found!r}.", "Send application/json."),

@@ -11,6 +11,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Final
 
 from webhook import quantity
+from webhook.devices import Meaning, device_of, domain_of, is_extended
 from webhook.reasons import Code, Finding, finding
 
 if TYPE_CHECKING:
@@ -24,25 +25,16 @@ STORE_SHARE: Final = Decimal("0.3")
 STORE_MINIMUM: Final = 75 * 1024 * 1024
 """Ray refuses to start with a smaller store (OBJECT_STORE_MINIMUM_MEMORY_BYTES)."""
 
-_GPU_NAMES: Final = ("gpu.shared", "vgpu-number", "gpu-number")
-_GPU_SHARES: Final = frozenset(
-    {
-        "volcano.sh/vgpu-memory",
-        "volcano.sh/vgpu-memory-percentage",
-        "volcano.sh/vgpu-cores",
-        "nvidia.com/gpumem",
-        "nvidia.com/gpumem-percentage",
-        "nvidia.com/gpucores",
-    }
-)
-"""How much of each GPU, said beside a count of GPUs: no devices of their own."""
+LEAST_MEMORY: Final = Decimal(256 * 1024 * 1024)
+"""The smallest memory whose share for the object store is STORE_MINIMUM, and a little for what runs before Ray."""
 
-_RAY_NAMES: Final = {
-    "google.com/tpu": "TPU",
-    "aws.amazon.com/neuroncore": "neuron_cores",
-    "habana.ai/gaudi": "HPU",
-}
-"""The names under which Ray's accelerator modules schedule (ray/_private/accelerators)."""
+STORE_MAXIMUM: Final = 200 * 10**9
+"""Ray takes no more by itself (DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES)."""
+
+_MEBIBYTE: Final = 1024 * 1024
+_FRACTIONS: Final = ("m", "u", "n")
+"""Suffixes below one, which no amount of bytes can have in earnest."""
+_ENOUGH: Final = "2Gi"
 
 
 @dataclass(frozen=True)
@@ -101,8 +93,12 @@ class _Asked:
         """The amount as a number and as it was written; zero is as good as none, as for the kubelet."""
         own = self._has(self.own, key)
         written = ((self.own if own else self.pod).get(side) or {}).get(key)
-        amount = self._number(f"{self.place if own else 'The pod'}: resources.{side}.{key}", written)
+        amount = self._number(self.field(key, side), written)
         return (amount, str(written)) if amount else None
+
+    def field(self, key: str, side: str) -> str:
+        """Return the place where an amount is written, for messages."""
+        return f"{self.place if self._has(self.own, key) else 'The pod'}: resources.{side}.{key}"
 
     @staticmethod
     def _has(resources: Object, key: str) -> bool:
@@ -121,17 +117,12 @@ class _Asked:
             key: (side, amount)
             for side in ("requests", "limits")
             for key, amount in (self.own.get(side) or {}).items()
-            if _is_device(key)
+            if is_extended(key)
         }
         counted = {
             key: self._number(f"{self.place}: resources.{side}.{key}", amount) for key, (side, amount) in asked.items()
         }
         return {key: int(count) for key, count in counted.items() if count}
-
-
-def _is_device(key: str) -> bool:
-    domain, slash, _ = key.partition("/")
-    return bool(slash) and not domain.endswith("kubernetes.io")
 
 
 def _shares(request: Decimal, own_shm: bool) -> tuple[int | None, int]:
@@ -140,28 +131,74 @@ def _shares(request: Decimal, own_shm: bool) -> tuple[int | None, int]:
     return (None if own_shm or store < STORE_MINIMUM else store), int(request) - store
 
 
-def _is_gpu(key: str) -> bool:
-    name = key.partition("/")[2]
-    return name == "gpu" or name in _GPU_NAMES or name.startswith("mig-")
-
-
-def _ray_name(key: str) -> str | None:
-    return "NPU" if key.startswith("huawei.com/Ascend") else _RAY_NAMES.get(key)
-
-
 def _gpus(devices: Mapping[str, int], *, claims: bool) -> int | None:
-    """`--num-gpus`; None where a device may be a GPU that no name tells of."""
-    count = sum(number for key, number in devices.items() if _is_gpu(key))
-    known = {key for key in devices if _is_gpu(key) or _ray_name(key)} | (_GPU_SHARES if count else set())
-    return None if claims or devices.keys() - known else count
+    """`--num-gpus`; None where a device may be a GPU that no name tells of.
+
+    A share tells of no GPU where a device of its domain is counted. Alone it does: with `volcano.sh/gpu-memory`,
+    volcano gives the container a part of a GPU.
+    """
+    meanings = {name: device_of(name).meaning for name in devices}
+    counted = {domain_of(name) for name, meaning in meanings.items() if meaning in {Meaning.GPU, Meaning.CUSTOM}}
+    shares = {name for name, meaning in meanings.items() if meaning is Meaning.SHARE}
+    unclear = any(domain_of(name) not in counted for name in shares)
+    if claims or unclear or Meaning.UNKNOWN in meanings.values():
+        return None
+    return sum(count for name, count in devices.items() if meanings[name] is Meaning.GPU)
 
 
 def _custom(devices: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
     named: dict[str, int] = {}
     for key, number in sorted(devices.items()):
-        if (name := _ray_name(key)) is not None:
+        if name := device_of(key).ray_name:
             named[name] = named.get(name, 0) + number
     return tuple(named.items())
+
+
+def object_store(container: Object, pod_spec: Object, *, said: str | None) -> int | None:
+    """Return the bytes that Ray's object store will take, or None where nothing tells.
+
+    Ray takes its share of the memory limit, which it sees. Without a limit it would take that of the whole node,
+    which is not less than the request.
+
+    Args:
+        container: Ray's container.
+        pod_spec: The pod's spec, for pod-level resources.
+        said: The user's own `--object-store-memory`, checked to be a whole number.
+    """
+    if said is not None:
+        return int(said)
+    asked = _Asked(container, pod_spec)
+    memory = asked.limit("memory") or asked.request("memory")
+    return min(int(memory[0] * STORE_SHARE), STORE_MAXIMUM) if memory else None
+
+
+def memory_findings(container: Object, pod_spec: Object) -> Iterable[Finding]:
+    """Return the warning that Ray will not start with this memory, for the limit or, without one, the request.
+
+    `512m` is the usual way to get there: half a byte, where 512Mi was meant.
+    """
+    asked = _Asked(container, pod_spec)
+    limit, request = asked.limit("memory"), asked.request("memory")
+    for side, memory in (("limits", limit), ("requests", request)):
+        if memory is None:
+            continue
+        amount, written = memory
+        is_fraction = written.endswith(_FRACTIONS)
+        covered = side == "requests" and limit is not None
+        if is_fraction or (amount < LEAST_MEMORY and not covered):
+            field = asked.field("memory", side)
+            yield finding(Code.LITTLE_MEMORY, field=field, found=written, example=_enough(written))
+
+
+def _enough(written: str) -> str:
+    """Return the memory to write instead: the number with the suffix that was meant, where Ray can do with it."""
+    meant = quantity.parse(written[:-1] + "Mi") if written.endswith("m") else None
+    return written[:-1] + "Mi" if meant is not None and meant >= LEAST_MEMORY else _ENOUGH
+
+
+def mebibytes(amount: int) -> str:
+    """Return an amount of bytes as a quantity that can be written into a manifest, rounded up."""
+    return f"{-(-amount // _MEBIBYTE)}Mi"
 
 
 def findings_of(container: Object, resources: NodeResources, *, told: bool) -> Iterable[Finding]:

@@ -31,19 +31,25 @@ ended() {
   while [ -n "$s" ]; do s=; wait "$c" 2>/dev/null; r=$?; [ "$r" -eq 127 ] || rc=$r; done
   c=
 }
+guard=ended
 first() {
   what=$1; shift
-  "$@" & c=$!; ended
+  "$@" & c=$!; "$guard"
   [ -z "$stopped" ] || exit 143
   [ "$rc" -eq 0 ] || { say "$what: exit status $rc"; exit "$rc"; }
 }
 """
 """`ended` waits for child $c and leaves its status in $rc: `wait` returns early for each signal, and once more after
-the child was reaped gives 127. `first` runs what must succeed before the command may start."""
+the child was reaped gives 127. `first` runs what must succeed before the command may start, and waits for it with
+`ended`, or with `guarded` once Ray is up."""
 
 _IMAGE: Final = r"""
 case $VOLRAY_POD_IP in *:*) say "pod address $VOLRAY_POD_IP is IPv6, which volray does not support yet"; exit 1 ;; esac
-ray=`command -v ray` || { say "this image has no program named ray on its PATH"; exit 127; }
+ray=`command -v ray` || {
+  say "there is no program named ray on this container's PATH, which is $PATH"
+  say "use an image that has Ray, or name the folder of its ray program: env: [{name: PATH, value: FOLDER:$PATH}]"
+  exit 127
+}
 """
 
 _PYTHON: Final = r"""
@@ -53,14 +59,50 @@ py=${py%% *}; command -v "$py" >/dev/null 2>&1 || py=python3
 """
 """The interpreter that Ray itself runs in: it need not be the first `python3` of the PATH."""
 
+MOST_FILES: Final = 65536
+
+_FILES: Final = rf"""
+files=`ulimit -Sn`
+case $files in
+unlimited) ;;
+*) [ "$files" -ge {MOST_FILES} ] || ulimit -Sn {MOST_FILES} 2>/dev/null || ulimit -Sn "`ulimit -Hn`" 2>/dev/null || : ;;
+esac
+"""
+"""Raise the soft limit of open files for Ray: a raylet needs about three for each worker process and the GCS two, and
+containerd's default of 1,024 is used up by some 320 processes. The user's command gets back the limit that it had,
+because some programs are slow or fail with a high one. KubeRay's number, or the hard limit where that is lower."""
+
+_SPEAKS: Final = r"""
+import os, socket
+host, port = os.environ["VOLRAY_ADDRESS"].rsplit(":", 1)
+def speaks(seconds):
+    link = socket.create_connection((host, int(port)), seconds)
+    link.settimeout(2)
+    if os.environ.get("RAY_USE_TLS", "").lower() in ("1", "true"):
+        import ssl
+        tls = ssl._create_unverified_context()
+        tls.load_cert_chain(os.environ.get("RAY_TLS_SERVER_CERT", ""), os.environ.get("RAY_TLS_SERVER_KEY", ""))
+        tls.set_alpn_protocols(["h2"])
+        link = tls.wrap_socket(link)
+    with link:
+        link.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+        said = link.recv(9)
+    if said[3:4] != b"\4":
+        raise ConnectionError("no GCS answers there" if said else "the connection was closed without an answer")
+"""
+"""Raise OSError unless a GCS answers at the head's address.
+
+An accepted connection proves nothing: a service mesh's sidecar accepts every connection and closes it when nothing is
+behind it (istio#36540, kuberay#973). A gRPC server answers a client's HTTP/2 preface with a SETTINGS frame, type 4. The
+client speaks first, because a sidecar that detects protocols waits for its words."""
+
 _WAIT_HEAD: Final = r"""
 first "waiting for the head" "$py" -I -S -c '
-import os, socket, sys, time
-host, port = os.environ["VOLRAY_ADDRESS"].rsplit(":", 1)
+@SPEAKS@import sys, time
 limit, start, said = float(sys.argv[1]), time.monotonic(), 0
 while True:
     try:
-        socket.create_connection((host, int(port)), 2).close()
+        speaks(2)
         break
     except OSError as error:
         waited = time.monotonic() - start
@@ -76,8 +118,11 @@ while True:
 
 _EARLY: Final = r"""
 early='
-import os, runpy, shutil, sys, time
-sys.path[:1], sys.argv[:1] = [], []
+import sys
+if sys.path[:1] == [""]:
+    del sys.path[0]
+import os, runpy, shutil, time
+del sys.argv[0]
 try:
     from ray._private.utils import get_all_node_info_until_retrieved
     from ray._raylet import GcsClient
@@ -105,9 +150,11 @@ _TRY_SECONDS: Final = 2
 _TRIES_FOR_EVER: Final = 10**6
 
 _WAIT_NODES: Final = r"""
+guard=guarded
 first "waiting for nodes" "$py" -c '
 import sys
-sys.path[:1] = []
+if sys.path[:1] == [""]:
+    del sys.path[0]
 import os, time, ray
 ray.init(address=os.environ["VOLRAY_ADDRESS"], log_to_driver=False, logging_level="ERROR")
 wanted, said = int(sys.argv[1]), time.monotonic() - 30
@@ -117,8 +164,13 @@ while (alive := sum(node["Alive"] for node in ray.nodes())) < wanted:
         said = time.monotonic()
     time.sleep(0.5)
 ' @WAIT_NODES@
+up=1
 """
-"""Asks the GCS: `ray list nodes` needs the dashboard, which an image without ray[default] has not."""
+"""Asks the GCS: `ray list nodes` needs the dashboard, which an image without ray[default] has not. Ray is watched
+meanwhile: without a raylet there would never be enough nodes.
+
+The working directory, which `-c` puts first on Python's path, may hold a file named as a module that Ray imports.
+With PYTHONSAFEPATH the first entry is another one, which has to stay."""
 
 _PROCESSES: Final = r"""
 lives() { { read -r l < "$2"; } 2>/dev/null || return 1; case $l in *" ($1) "[!ZX]*) ;; *) return 1 ;; esac; }
@@ -126,26 +178,49 @@ look() { for f in /proc/[0-9]*/stat; do ! lives "$1" "$f" || return 0; done; ret
 """
 """/proc/N/stat is `N (name) S …`; Z and X are the dead that nobody reaped, T is somebody stopped, who lives."""
 
+_STILL: Final = r"""
+still() { f=$2; lives "$1" "$2" || look "$1"; }
+"""
+"""Look again before a process counts as dead: what was found may have been a child of the raylet, which bears its name
+until it runs a program of its own."""
+
+_SECOND: Final = r"""
+told= looks=
+two() { n=; for f in /proc/[0-9]*/stat; do ! lives raylet "$f" || n=.$n; done; [ "${#n}" -gt 1 ]; }
+second() {
+  looks=.$looks
+  [ -z "$told" ] && [ "${#looks}" -ge 10 ] || return
+  looks=
+  two && sleep 1 && two || return
+  told=1
+  say "a second raylet runs in this container, so its command starts Ray as well and both announce its resources"
+  say "write the annotation ray.volcano.sh/command: own in the template, and volray leaves Ray to the command"
+}
+"""
+"""Notice a command that starts Ray, such as a script of the image, which cannot be read at admission. Every twenty
+seconds, as it reads a file of every process; twice, as the second one may be a child of the raylet, as above."""
+
 _WATCH: Final = {
     "head": r"""
 watch() {
   await raylet; a=$f; await gcs_server; b=$f
-  say "Ray is up"
-  while lives raylet "$a" && lives gcs_server "$b"; do sleep 2; done
+  [ -n "$up" ] || say "Ray is up"
+  while still raylet "$a" && a=$f && still gcs_server "$b" && b=$f; do @SECOND@sleep 2; done
   end "raylet or GCS"
 }
 """,
     "worker": r"""
 watch() {
   await raylet; a=$f
-  say "Ray is up"
-  while lives raylet "$a"; do sleep 2; done
+  [ -n "$up" ] || say "Ray is up"
+  while still raylet "$a" && a=$f; do @SECOND@sleep 2; done
   end raylet
 }
 """,
 }
 
 _END: Final = r"""
+up=
 end() {
   sleep @GRACE@
   say "Ray's $1 has ended: ending this container"
@@ -154,10 +229,20 @@ end() {
   exit 3
 }
 await() { t=; until look "$1"; do t=.$t; [ "${#t}" -lt @PATIENCE@ ] || end "$1"; sleep 1; done; }
+guarded() {
+  watch & w=$!
+  ended
+  kill -ALRM "$w" 2>/dev/null; wait "$w" 2>/dev/null
+  [ "$?" -ne 3 ] || rc=1
+}
 """
 """Some seconds for a command that called `ray stop` as its last act, and for `ray start --block`, to end by themselves
 with a status of their own; then the container ends with 1, by the watch's own status 3, which the SIGALRM that follows
-the command's end must not change. What was never seen to live is dead, too."""
+the command's end must not change. What was never seen to live is dead, too.
+
+The watch is ended by SIGALRM, for which there is no trap: a new subshell of dash has its parent's traps for a moment
+and forgets what came meanwhile, so that a command of a few milliseconds left a watch behind that SIGTERM had not ended.
+"""
 
 _PATIENTLY: Final = (
     "5",
@@ -180,31 +265,25 @@ case $1 in
 *) ! env --default-signal=INT,QUIT true 2>/dev/null || set -- env --default-signal=INT,QUIT "$@" ;;
 esac
 exec 3<&0
-exec "$@" <&3 3<&- & c=$!
+@EXEC@ <&3 3<&- & c=$!
 exec 3<&-
-watch & w=$!
-@LEAVE@ended
-kill -ALRM "$w" 2>/dev/null; wait "$w" 2>/dev/null
-[ "$?" -ne 3 ] || rc=1
+@LEAVE@guarded
 @LEFT@exit "$rc"
 """
-"""A shell without job control starts its background children deaf to SIGINT and SIGQUIT; GNU env gives them back.
+"""A shell without job control starts its background children deaf to SIGINT and SIGQUIT; GNU env gives them back."""
 
-The watch is ended by SIGALRM, for which there is no trap: a new subshell of dash has its parent's traps for a moment
-and forgets what came meanwhile, so that a command of a few milliseconds left a watch behind that SIGTERM had not ended.
-"""
-
+_EXEC_BESIDE: Final = '{ ulimit -Sn "$files" 2>/dev/null; exec "$@"; }'
+_EXEC_ALONE: Final = 'exec "$@"'
 
 _LEAVE: Final = r"""
 left=
 leave() {
   "$py" -I -S -c '
-import os, socket, time
-host, port = os.environ["VOLRAY_ADDRESS"].rsplit(":", 1)
+@SPEAKS@import time
 missed = 0
 while missed < 2:
     try:
-        socket.create_connection((host, int(port)), 0.5).close()
+        speaks(0.5)
         missed = 0
     except OSError:
         missed += 1
@@ -237,22 +316,26 @@ def start_script(role: Role, ray_start: str, *, beside: bool, wait_head: int = 0
     waits_for_nodes = role == "head" and beside and wait_nodes > 1
     leaves = role == "worker" and not beside
     start = _join(wait_head) + ray_start if role == "worker" else ray_start
+    run = _RUN.replace("@EXEC@", _EXEC_BESIDE if beside else _EXEC_ALONE)
     parts = [
         _WORDS,
         _SIGNALS,
         _IMAGE,
+        _FILES,
         _PYTHON if role == "worker" or waits_for_nodes else "",
         _WAIT_HEAD.replace("@WAIT_HEAD@", str(wait_head)) if role == "worker" else "",
         _EARLY if role == "worker" else "",
+        _PROCESSES,
+        _STILL,
+        _SECOND if beside else "",
+        _end(_AT_ONCE if leaves else _PATIENTLY, PATIENCE_BESIDE if beside else PATIENCE_ALONE),
+        _WATCH[role].replace("@SECOND@", "second; " if beside else ""),
         f"first 'ray start' {start}\n" if beside else f"set -- {start}\n",
         _WAIT_NODES.replace("@WAIT_NODES@", str(wait_nodes)) if waits_for_nodes else "",
-        _PROCESSES,
-        _end(_AT_ONCE if leaves else _PATIENTLY, PATIENCE_BESIDE if beside else PATIENCE_ALONE),
-        _WATCH[role],
         _LEAVE if leaves else "",
-        _RUN.replace("@LEAVE@", _ON_TERM if leaves else "").replace("@LEFT@", _LEFT if leaves else ""),
+        run.replace("@LEAVE@", _ON_TERM if leaves else "").replace("@LEFT@", _LEFT if leaves else ""),
     ]
-    return "".join(part.lstrip("\n") for part in parts)
+    return "".join(part.lstrip("\n") for part in parts).replace("@SPEAKS@", _SPEAKS.lstrip("\n"))
 
 
 def _end(kill: tuple[str, str], patience: int) -> str:
@@ -270,6 +353,8 @@ def raylet_script() -> str:
     return (_PROCESSES + "look raylet\n").lstrip("\n")
 
 
+_FIND_PYTHON: Final = "ray=`command -v ray` || ray=\n" + _PYTHON.lstrip("\n")
+
 _ASK: Final = r"""
 exec "$py" -I -S -c '
 import http.client, os, sys
@@ -277,23 +362,35 @@ for target in sys.argv[1:]:
     port, path = target.split("/", 1)
     connection = http.client.HTTPConnection(os.environ["VOLRAY_POD_IP"], int(port), timeout=5)
     try:
-        connection.request("GET", "/" + path)
+        connection.request("GET", "/" + path, headers={"User-Agent": "volray"})
         status = connection.getresponse().status
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):
         continue
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         sys.exit(f"{target}: {error}")
-    if status != 200:
+    if status >= 500:
         sys.exit(f"{target}: {status}")
 ' @TARGETS@
 """
+"""With a User-Agent: the dashboard of Ray 2.9.0 to 2.51.1 answers 500 to a request without one (ray#41503,
+ray#59042)."""
 
 
 def health_script(targets: list[str]) -> str:
-    """Exit 1 when Ray's own health endpoints, `PORT/PATH`, are there and are not well.
+    """Return a script that exits with 1 while one of Ray's own health endpoints, `PORT/PATH`, reports a failure.
 
-    A refused connection is no illness: Ray without `[default]`, and a head with `--include-dashboard=false`, never
-    listen, and a raylet that is gone was noticed by PID 1 long before.
+    A failure is a status of 500 or above, or no answer within five seconds. Everything else is none: Ray 1.13 and
+    older have no such endpoint and answer 404. Ray without `[default]`, and a head with `--include-dashboard=false`,
+    never listen, so a connection is refused, or closed by a sidecar that accepts it for them. PID 1 notices a raylet
+    that is gone long before.
     """
-    ray = "ray=`command -v ray` || ray=\n"
-    return ray + _PYTHON.lstrip("\n") + _ASK.lstrip("\n").replace("@TARGETS@", " ".join(targets))
+    ask = _ASK.lstrip("\n").replace("@TARGETS@", " ".join(targets))
+    return _FIND_PYTHON + ask
+
+
+def gcs_script() -> str:
+    """Return a script that exits with 0 when the head's GCS answers, which is the readiness of a head.
+
+    The kubelet's own `tcpSocket` would call a head ready whose port only a sidecar listens on.
+    """
+    return _FIND_PYTHON + 'exec "$py" -I -S -c \'\n' + _SPEAKS.lstrip("\n") + "speaks(2)\n'\n"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from webhook.settings import Settings
 
 _LONGEST: Final = 63
+_GRPC_PORTS: Final = ("gcs", "client-server")
 _DNS_1035: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 
 
@@ -43,6 +44,9 @@ def head_service(job: str, namespace: str, head_task: str, settings: Settings) -
     The selector is the in-tree plugin's. Target ports are numbers: by name, a user's port of the same number and
     another name leaves the Service pointing at nothing. Addresses are published before the head is ready: workers
     waited about 100 s without (kuberay#2157).
+
+    The two ports that speak gRPC carry `appProtocol: tcp`, as KubeRay's do. A service mesh then passes their bytes on.
+    Without it a mesh detects HTTP/2, and answers in place of a GCS that is not there.
     """
     ports = {
         "gcs": settings.port,
@@ -60,9 +64,14 @@ def head_service(job: str, namespace: str, head_task: str, settings: Settings) -
         "spec": {
             "type": "ClusterIP",
             "selector": {JOB_NAME: job, JOB_NAMESPACE: namespace, TASK_SPEC: head_task},
-            "ports": [
-                {"name": name, "port": port, "targetPort": port, "protocol": "TCP"} for name, port in ports.items()
-            ],
+            "ports": [_service_port(name, port) for name, port in ports.items()],
             "publishNotReadyAddresses": True,
         },
     }
+
+
+def _service_port(name: str, port: int) -> Object:
+    described: Object = {"name": name, "port": port, "targetPort": port, "protocol": "TCP"}
+    if name in _GRPC_PORTS:
+        described["appProtocol"] = "tcp"
+    return described

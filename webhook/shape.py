@@ -26,18 +26,25 @@ _CONTAINER: Final[Mapping[str, Any]] = {
     "args": _TEXTS,
     "env": [{"name!": str, "value": str, "valueFrom": {"fieldRef": {"fieldPath": str}}}],
     "ports": [{"containerPort!": int, "name": str, "protocol": str}],
-    "volumeMounts": [{"mountPath!": str}],
+    "volumeMounts": [{"mountPath!": str, "name": str}],
     "resources": _RESOURCES,
     "restartPolicy": str,
     "securityContext": {"readOnlyRootFilesystem": bool},
 }
 
-_METADATA: Final[Mapping[str, Any]] = {"name": str, "namespace": str, "labels": _TEXT_MAP, "annotations": _TEXT_MAP}
+_OWNER: Final = {"apiVersion": str, "kind": str, "uid": str, "controller": bool}
+_METADATA: Final[Mapping[str, Any]] = {
+    "name": str,
+    "namespace": str,
+    "labels": _TEXT_MAP,
+    "annotations": _TEXT_MAP,
+    "ownerReferences": [_OWNER],
+}
 
 _POD_SPEC: Final[Mapping[str, Any]] = {
     "containers!": [_CONTAINER],
     "initContainers": [_CONTAINER],
-    "volumes": [{"name!": str}],
+    "volumes": [{"name!": str, "emptyDir": {"medium": str, "sizeLimit": object}}],
     "resources": _RESOURCES,
     "hostNetwork": bool,
     "dnsPolicy": str,
@@ -48,13 +55,24 @@ _POD: Final[Mapping[str, Any]] = {"metadata!": _METADATA, "spec!": _POD_SPEC}
 _TASK: Final[Mapping[str, Any]] = {
     "name": str,
     "replicas": int,
-    "dependsOn": {"name": _TEXTS},
+    "minAvailable": int,
+    "dependsOn": {"name": _TEXTS, "iteration": str},
+    "partitionPolicy": {"minPartitions": int, "partitionSize": int},
     "template!": {"metadata": _METADATA, "spec!": _POD_SPEC},
 }
 
+_JOB_VOLUME: Final[Mapping[str, Any]] = {"mountPath!": str, "volumeClaimName": str, "volumeClaim": _ANY_MAP}
+
 _JOB: Final[Mapping[str, Any]] = {
     "metadata!": _METADATA,
-    "spec!": {"plugins": {"*": _TEXTS}, "tasks": [_TASK], "queue": str, "schedulerName": str},
+    "spec!": {
+        "plugins": {"*": _TEXTS},
+        "tasks": [_TASK],
+        "volumes": [_JOB_VOLUME],
+        "minAvailable": int,
+        "queue": str,
+        "schedulerName": str,
+    },
 }
 
 _WORDS: Final = {dict: "a map", list: "a list", str: "a text", int: "a whole number", bool: "true or false"}

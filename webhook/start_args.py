@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+from collections import deque
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
@@ -12,7 +14,7 @@ from webhook.names import START_ARGS
 from webhook.reasons import Code, Finding, finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 def _whole(text: str) -> None:
@@ -91,6 +93,12 @@ _SWITCHES: Final = frozenset(
     }
 )
 
+_HEAD_ONLY: Final = frozenset({"--include-dashboard", "--redis-shard-ports", "--system-config"})
+"""What `ray start` refuses on a worker, in every version (`head_only_flags` in ray/scripts/scripts.py, and
+ray/_private/node.py for the last). `--port` is the fourth, and volray's."""
+
+_LONG: Final = re.compile(r"--[A-Za-z0-9]")
+
 _OWNED: Final[Mapping[str, str]] = {
     "--address": "",
     "--block": "",
@@ -126,19 +134,50 @@ class StartArgs:
         return [name if value is None else f"{name}={value}" for name, value in self.options]
 
 
-def parse(annotation: str) -> tuple[StartArgs, list[Finding]]:
-    """The options in an annotation such as `--num-cpus=0 --resources='{"a": 1}'`, and every mistake in it."""
-    mistakes: list[Finding] = []
+@dataclass(frozen=True)
+class Parsed:
+    """The options of an annotation, every mistake in it, and what its author should know."""
+
+    args: StartArgs
+    mistakes: tuple[Finding, ...] = ()
+    warnings: tuple[Finding, ...] = ()
+
+
+def parse(annotation: str, *, head: bool) -> Parsed:
+    """Return the options in an annotation such as `--num-cpus=0 --resources='{"a": 1}'`.
+
+    An option that is not in the tables is passed on with a warning: pods run every Ray, and the tables hold the
+    options of one.
+
+    Args:
+        annotation: The text.
+        head: The node is the head, which takes options that a worker does not.
+    """
     try:
         words = shlex.split(annotation)
     except ValueError as error:
-        return StartArgs(), [finding(Code.UNREADABLE, field=START_ARGS, found=annotation, why=error)]
-    return StartArgs(tuple(_options(words, mistakes))), mistakes
+        unreadable = finding(Code.UNREADABLE, field=START_ARGS, found=annotation, why=error)
+        return Parsed(StartArgs(), (unreadable,))
+    mistakes: list[Finding] = []
+    warnings: list[Finding] = []
+    options = tuple(_options(words, mistakes, warnings))
+    if not head:
+        mistakes += _on_the_head_alone(options)
+    return Parsed(StartArgs(options), tuple(mistakes), tuple(warnings))
 
 
-def _options(words: Iterable[str], mistakes: list[Finding]) -> Iterable[tuple[str, str | None]]:
-    rest = iter(words)
-    for word in rest:
+def _on_the_head_alone(options: Iterable[tuple[str, str | None]]) -> Iterable[Finding]:
+    for name in dict.fromkeys(name for name, _ in options):
+        if name in _HEAD_ONLY:
+            yield finding(Code.HEAD_START_OPTION, found=name)
+
+
+def _options(
+    words: Sequence[str], mistakes: list[Finding], warnings: list[Finding]
+) -> Iterable[tuple[str, str | None]]:
+    rest = deque(words)
+    while rest:
+        word = rest.popleft()
         name, equals, text = word.partition("=")
         if name in _OWNED:
             mistakes.append(finding(Code.OWNED_START_OPTION, found=name, instead=_OWNED[name]))
@@ -146,17 +185,29 @@ def _options(words: Iterable[str], mistakes: list[Finding]) -> Iterable[tuple[st
         elif name in _SWITCHES and not equals:
             yield name, None
         elif name in _VALUED:
-            value = text if equals else next(rest, None)
+            value = text if equals else _next(rest)
             mistakes += _wrong(name, value)
             yield name, value
+        elif name not in _SWITCHES and _LONG.match(name):
+            warnings.append(finding(Code.OTHER_START_OPTION, found=name, near=_near(name)))
+            yield name, text if equals else _next_value(rest)
         else:
             mistakes.append(finding(Code.UNKNOWN_START_OPTION, found=word, wanted=_suggestion(name)))
 
 
-def _skip_value(name: str, equals: str, rest: Iterable[str]) -> None:
+def _next(rest: deque[str]) -> str | None:
+    return rest.popleft() if rest else None
+
+
+def _next_value(rest: deque[str]) -> str | None:
+    """Return the value of an option that may be a switch: the next word, unless that is an option itself."""
+    return rest.popleft() if rest and not rest[0].startswith("-") else None
+
+
+def _skip_value(name: str, equals: str, rest: deque[str]) -> None:
     """An owned option in two words is one mistake, not two."""
     if not equals and name not in {"--head", "--block"}:
-        next(iter(rest), None)
+        _next(rest)
 
 
 def _wrong(name: str, value: str | None) -> Iterable[Finding]:
@@ -170,6 +221,15 @@ def _wrong(name: str, value: str | None) -> Iterable[Finding]:
         yield finding(Code.BAD_VALUE, field=START_ARGS, flag=name, found=value, wanted=wanted, example=example)
 
 
+def _near(name: str) -> str:
+    near = _nearest(name)
+    return f" (the nearest option of Ray 2.60 is {near})" if near else ""
+
+
 def _suggestion(name: str) -> str:
+    return _nearest(name) or "one that `ray start --help` lists"
+
+
+def _nearest(name: str) -> str | None:
     near = get_close_matches(name, [*_VALUED, *_SWITCHES], n=1)
-    return near[0] if near else "one that `ray start --help` lists"
+    return near[0] if near else None

@@ -145,6 +145,35 @@ class TestJobs:
             index = int(one["metadata"]["labels"]["volcano.sh/task-index"])
             assert one == injected(pod_of(given, task, "default", index))
 
+    def test_a_job_with_volumes_of_its_own_gets_no_second_mount_and_keeps_its_templates(self, inject: Inject) -> None:
+        path = "/dev/shm"  # noqa: S108 - Ray's own path
+        text = documents.dump(job(volumes=[{"mountPath": path, "volumeClaimName": "fast"}]))
+        (out, _) = loaded(inject(text).stdout)
+        assert out["spec"]["volumes"] == [{"mountPath": path, "volumeClaimName": "fast"}]
+        for body, given in zip(out["spec"]["tasks"], job()["spec"]["tasks"], strict=True):
+            spec, before = body["template"]["spec"], given["template"]["spec"]
+            assert spec.get("volumes") == before.get("volumes")
+            assert spec["containers"][0].get("volumeMounts") == before["containers"][0].get("volumeMounts")
+        for one in loaded(inject(text, "--pods").stdout):
+            assert [mount["mountPath"] for mount in container_of(one)["volumeMounts"]].count(path) == 1
+
+    def test_what_volcano_would_not_make_or_not_schedule_is_said(self, inject: Inject) -> None:
+        tasks = job()["spec"]["tasks"]
+        tasks[1]["dependsOn"] = {"name": ["head"]}
+        result = inject(documents.dump(job(tasks=tasks, minAvailable=3)))
+        assert result.exit_code == 0
+        assert "‼ Job demo: The gang needs 3 pods (minAvailable)" in result.stderr
+
+        del tasks[1]["replicas"], tasks[1]["dependsOn"]
+        result = inject(documents.dump(job(tasks=tasks, minAvailable=1)), "--pods")
+        assert [one["metadata"]["name"] for one in loaded(result.stdout)] == ["demo-head-0"]
+        assert "‼ Job demo, task worker: Leaving replicas out means replicas: 0 to Volcano" in result.stderr
+
+        tasks[0]["replicas"] = 0
+        result = inject(documents.dump(job(tasks=tasks, minAvailable=1)))
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.endswith("no head is made. Write replicas: 1.\n")
+
     def test_a_job_without_ray_is_left_alone_to_the_letter(self, inject: Inject) -> None:
         text = "# mine\n" + JOB.replace("ray: []", "svc: []").replace("name: head", "name: ps")
         result = inject(text)

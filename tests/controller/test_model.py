@@ -69,6 +69,9 @@ def test_the_head_s_flags_make_its_service() -> None:
     ("body", "has_head", "codes"),
     [
         (job(tasks=[task("head", replicas=2)]), True, {Code.HEAD_REPLICAS}),
+        (job(tasks=[task("head", replicas=0)]), True, {Code.NO_HEAD_POD}),
+        (job(tasks=[task("head", replicas=None)]), True, {Code.NO_HEAD_POD}),
+        (job(tasks=[task("head", flags="--waitNodes=3"), task("worker")]), True, {Code.TOO_FEW_NODES}),
         (job(tasks=[task("worker")]), False, {Code.NO_HEAD}),
         (job(name="7b"), False, {Code.SERVICE_NAME}),
         (job(name="a" * 60), False, {Code.SERVICE_NAME}),
@@ -78,7 +81,20 @@ def test_the_head_s_flags_make_its_service() -> None:
         (job(tasks=[task("head", labelled=False), task("worker")]), False, {Code.HEAD_NOT_LABELLED}),
         (job(**NO), False, {Code.LABELLED_NOT_ADOPTED}),
     ],
-    ids=["replicas", "none", "digit", "long", "flag", "disagree", "worker's flag", "unlabelled", "not adopted"],
+    ids=[
+        "replicas",
+        "replicas 0",
+        "replicas left out",
+        "more awaited than there are",
+        "none",
+        "digit",
+        "long",
+        "flag",
+        "disagree",
+        "worker's flag",
+        "unlabelled",
+        "not adopted",
+    ],
 )
 def test_a_mistake_is_found_and_keeps_the_service_away_only_where_it_leaves_it_open(
     body: Object, has_head: bool, codes: set[Code]
@@ -87,6 +103,18 @@ def test_a_mistake_is_found_and_keeps_the_service_away_only_where_it_leaves_it_o
     assert found is not None
     assert (found.head is not None, codes <= {mistake.code for mistake in found.mistakes}) == (has_head, True)
     assert len(found.mistakes) == len(set(found.mistakes))
+
+
+def test_flags_that_repeat_the_defaults_are_no_mistake_of_a_lone_head() -> None:
+    assert ray_job(tasks=[task("head", flags="--head=head --worker=worker")]).mistakes == ()
+
+
+def test_a_volume_of_the_job_is_no_mistake() -> None:
+    body = job()
+    body["spec"]["volumes"] = [{"mountPath": "/dev/shm", "volumeClaimName": "fast"}]  # noqa: S108 - Ray's own path
+    found = LABELLED(body, None)
+    assert found is not None
+    assert found.mistakes == ()
 
 
 @pytest.mark.parametrize("phase", sorted(FINISHED))

@@ -152,11 +152,11 @@ def test_what_a_type_brought_goes_with_it() -> None:
     service = service_of(JOB)
     service["spec"] |= {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "loadBalancerIP": "1.2.3.4"}
     for number, port in enumerate(service["spec"]["ports"]):
-        port |= {"nodePort": 30000 + number, "appProtocol": "tcp"}
+        port |= {"nodePort": 30000 + number, "appProtocol": "grpc"}
     (replace,) = decide(JOB, service)
     assert isinstance(replace, Replace)
     assert replace.body["spec"].keys() == service_of(JOB)["spec"].keys()
-    assert [port.get("appProtocol") for port in replace.body["spec"]["ports"]] == ["tcp"] * 3
+    assert [port.get("appProtocol") for port in replace.body["spec"]["ports"]] == ["grpc"] * 3
     assert all("nodePort" not in port for port in replace.body["spec"]["ports"])
 
 

@@ -40,6 +40,7 @@ _FIELDS = tuple(
         (r"spec\.containers\[[^]]*\]\.(?P<item>\w+Probe)\b.*", "probes"),
         (r"spec\.volumes\[(?P<item>[^]]*)\].*", "volumes"),
         (r"spec\.ports\[(?P<item>[^]]*)\]\.targetPort", "target ports"),
+        (r"spec\.ports\[(?P<item>[^]]*)\]\.appProtocol", "application protocols"),
         (r"spec\.(?P<item>hostname|subdomain)", "name in DNS"),
         (r"spec\.(?P<item>\w+)", "spec"),
         (r"made\.(?P<item>.+)", "other objects"),

@@ -23,9 +23,9 @@ def node(
     resources: NodeResources | None = None,
     extra: str = "",
 ) -> Node:
-    options, mistakes = start_args.parse(extra)
-    assert not mistakes
-    return Node(role, settings or Settings(), resources or NodeResources(), options)
+    parsed = start_args.parse(extra, head=role == "head")
+    assert not parsed.mistakes
+    return Node(role, settings or Settings(), resources or NodeResources(), parsed.args)
 
 
 def words(line: str) -> list[str]:
@@ -379,5 +379,5 @@ def test_worker_ports_beside_the_fixed_ones_are_no_mistake(extra: str) -> None:
 
 
 def test_a_worker_port_that_is_no_number_is_not_a_second_mistake() -> None:
-    extra, _ = start_args.parse("--min-worker-port=x")
+    extra = start_args.parse("--min-worker-port=x", head=True).args
     assert not list(command.port_mistakes(Node("head", Settings(), NodeResources(), extra)))

@@ -19,7 +19,9 @@ def added(
     role: Role = "head", settings: Settings | None = None, env: list[Object] | None = None, *, own: bool = False
 ) -> dict[str, Any]:
     container: Object = {"name": role} if env is None else {"name": role, "env": env}
-    variables = environment.environment(role, settings or Settings(), container, "demo", "team", own=own)
+    variables = environment.environment(
+        role, settings or Settings(), container, "demo", "team", own=own, storage="uid-1"
+    )
     return env_of({"env": variables})
 
 
@@ -146,6 +148,97 @@ def test_the_daemons_logs_go_to_stderr_only_by_flag(own: bool, role: Role) -> No
     without = added(role, own=own)
     assert "RAY_LOG_TO_STDERR" not in without
     assert added(role, Settings(log_to_stderr=True), own=own) == {**without, "RAY_LOG_TO_STDERR": "1"}
+
+
+REDIS = {"name": "RAY_REDIS_ADDRESS", "value": "redis:6379"}
+REDIS_FROM_A_SECRET = {"name": "RAY_REDIS_ADDRESS", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}
+
+
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("redis", [REDIS, REDIS_FROM_A_SECRET])
+def test_a_head_keeps_its_state_in_redis_under_a_name_of_its_job(redis: Object, own: bool) -> None:
+    assert added("head", env=[redis], own=own)["RAY_external_storage_namespace"] == "uid-1"
+
+
+@pytest.mark.parametrize(
+    ("role", "env"),
+    [
+        ("head", []),
+        ("head", [{"name": "RAY_gcs_storage", "value": "rocksdb"}]),
+        ("head", [REDIS, {"name": "RAY_external_storage_namespace", "value": "mine"}]),
+        ("worker", [REDIS]),
+    ],
+)
+def test_without_redis_or_beside_the_users_own_name_there_is_none(role: Role, env: list[Object]) -> None:
+    assert "RAY_external_storage_namespace" not in added(role, env=env)
+
+
+def owner(**fields: Any) -> Object:
+    return {"apiVersion": "batch.volcano.sh/v1alpha1", "kind": "Job", "controller": True, "uid": "u-1", **fields}
+
+
+@pytest.mark.parametrize("owners", [[owner()], [owner(kind="Other", uid="u-0"), owner()]])
+def test_the_name_for_the_state_is_the_uid_of_the_pods_job(owners: list[Object]) -> None:
+    assert environment.storage_namespace({"ownerReferences": owners}, "demo", "team") == "u-1"
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"ownerReferences": None},
+        {"ownerReferences": [owner(controller=False)]},
+        {"ownerReferences": [owner(kind="CronJob")]},
+        {"ownerReferences": [owner(apiVersion="batch/v1")]},
+        {"ownerReferences": [owner(apiVersion=None)]},
+        {"ownerReferences": [owner(uid="")]},
+    ],
+)
+def test_without_such_an_owner_the_name_is_of_namespace_and_job(metadata: Object) -> None:
+    assert environment.storage_namespace(metadata, "demo", "team") == "team.demo"
+
+
+def doubts(env: list[Object], role: Role = "head", settings: Settings | None = None) -> list[str]:
+    found = environment.variable_findings(role, settings or Settings(), {"name": role, "env": env})
+    return [warning.text for warning in found]
+
+
+@pytest.mark.parametrize("role", ["head", "worker"])
+@pytest.mark.parametrize("address", ["http://127.0.0.1:8265", "https://ray.example", "HTTP://a", " http://a"])
+def test_an_address_of_the_jobs_api_in_ray_address_is_a_warning(address: str, role: Role) -> None:
+    assert doubts([{"name": "RAY_ADDRESS", "value": address}], role) == [
+        f"Container {role}: RAY_ADDRESS is {address}, but ray.init() accepts no HTTP address there. "
+        "Leave RAY_ADDRESS out: volray sets it, and RAY_API_SERVER_ADDRESS for `ray job submit`."
+    ]
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        [],
+        [{"name": "RAY_ADDRESS", "value": "10.0.0.1:6379"}],
+        [{"name": "RAY_ADDRESS", "value": "ray://head:10001"}],
+        [{"name": "RAY_ADDRESS", "value": None}],
+        [{"name": "RAY_ADDRESS", "valueFrom": FROM_POD_IP}],
+        [{"name": "RAY_API_SERVER_ADDRESS", "value": "http://127.0.0.1:8265"}],
+    ],
+)
+def test_an_address_that_ray_init_takes_is_no_warning(env: list[Object]) -> None:
+    assert doubts(env) == []
+
+
+def test_a_head_whose_tasks_print_to_the_pods_logs_is_warned_of() -> None:
+    assert doubts([], "head", Settings(log_to_stderr=True)) == [
+        "With --logToStderr, the prints of tasks no longer appear in the output of `ray job submit`. "
+        "Read them with kubectl logs of each pod, or leave --logToStderr out."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("role", "env"), [("worker", []), ("head", [{"name": "RAY_LOG_TO_STDERR", "value": "0"}])], ids=["worker", "own"]
+)
+def test_one_warning_a_cluster_and_none_beside_the_users_own_variable(role: Role, env: list[Object]) -> None:
+    assert doubts(env, role, Settings(log_to_stderr=True)) == []
 
 
 @pytest.mark.parametrize("name", ["A", "_", "a_1", "HOME", "_9"])

@@ -451,6 +451,31 @@ def test_a_container_that_starts_ray_itself_has_no_shell_of_ours_to_drop_a_varia
     assert warnings(pod(command=STARTS_RAY, env=[{"name": "a.b", "value": "c"}])) == []
 
 
+def test_start_args_of_another_ray_are_passed_on_and_warned_of() -> None:
+    original = pod(resources=CPU, annotations={START_ARGS: "--storage=/mnt"})
+    assert [warning.code for warning in inject(original, "default").warnings] == ["other-start-option"]
+    assert "--storage=/mnt" in container_of(injected(original))["command"][2]
+
+
+@pytest.mark.parametrize("container", [{}, {"command": STARTS_RAY}], ids=["started by volray", "own start"])
+def test_doubts_about_variables_and_memory_reach_every_head(container: dict[str, Any]) -> None:
+    env = [{"name": "RAY_ADDRESS", "value": "http://127.0.0.1:8265"}]
+    resources = {"limits": {"cpu": "1", "memory": "512m"}}
+    original = pod(flags="--logToStderr=true", env=env, resources=resources, **container)
+    codes = {warning.code for warning in inject(original, "default").warnings}
+    assert codes >= {"ray-address-http", "prints-in-pod-logs", "little-memory"}
+
+
+@pytest.mark.parametrize("container", [{}, {"command": STARTS_RAY}], ids=["started by volray", "own start"])
+def test_the_state_of_a_head_in_redis_is_kept_under_its_jobs_uid(container: dict[str, Any]) -> None:
+    original = pod(env=[{"name": "RAY_REDIS_ADDRESS", "value": "redis:6379"}], **container)
+    name = "RAY_external_storage_namespace"
+    assert env_of(container_of(injected(original, "team")))[name] == "team.demo"
+    owner = {"apiVersion": "batch.volcano.sh/v1alpha1", "kind": "Job", "name": "demo", "uid": "u-1", "controller": True}
+    original["metadata"]["ownerReferences"] = [owner]
+    assert env_of(container_of(injected(original, "team")))[name] == "u-1"
+
+
 # Refusals
 
 
@@ -538,6 +563,16 @@ def test_worker_ports_on_a_fixed_port_are_refused() -> None:
     assert sentences(pod(annotations={START_ARGS: "--min-worker-port=10001"})) == [
         "ray.volcano.sh/start-args: port 10001 (--clientPort) lies among the worker ports 10001-19999. "
         "Choose --min-worker-port and --max-worker-port around it: Ray refuses to start otherwise."
+    ]
+
+
+def test_an_option_for_the_head_is_refused_on_a_worker() -> None:
+    annotations = {START_ARGS: "--include-dashboard=false"}
+    assert inject(pod("head", annotations=annotations), "default").role == "head"
+    assert sentences(pod("worker", annotations=annotations)) == [
+        "ray.volcano.sh/start-args: --include-dashboard is an option for the head: "
+        "`ray start` refuses it on a worker. "
+        "Leave it out of this template, or move it to the head's."
     ]
 
 

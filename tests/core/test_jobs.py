@@ -34,7 +34,11 @@ def task(
     metadata = {**({"labels": labels} if labels else {}), **({"annotations": notes} if notes else {})}
     containers = [{"name": container or name or "head", "resources": CPU}]
     template = {**({"metadata": metadata} if metadata else {}), "spec": {"containers": containers, **(spec or {})}}
-    return {**({"name": name} if name else {}), "template": template, **fields}
+    return {**({"name": name} if name else {}), "replicas": 1, "template": template, **fields}
+
+
+def without_replicas(body: Object) -> Object:
+    return {key: value for key, value in body.items() if key != "replicas"}
 
 
 def job(*tasks: Object, name: str | None = "demo", metadata: Object | None = None, **spec: Any) -> Object:
@@ -198,14 +202,20 @@ def test_a_job_with_plugin_label_or_head_is_rays(whole: Object) -> None:
     [
         job(HEAD),
         job(HEAD, WORKER),
-        job(task("head", replicas=1), WORKER),
-        job(task("head", replicas=0)),
-        job(task("head", replicas=None), WORKER),
+        job(HEAD, task("worker", replicas=0)),
+        job(HEAD, without_replicas(WORKER)),
         job(HEAD, WORKER, task("logger")),
         job(HEAD, task("worker", dependsOn={"name": ["head"]})),
         job(task("head", dependsOn={"name": ["setup"]}), WORKER, task("setup")),
         job(task("head", dependsOn=None), WORKER),
         job(HEAD, task("cpu"), task("gpu"), plugins={"ray": ["--worker=cpu", "--worker=gpu"]}),
+        job(HEAD, plugins={"ray": ["--head=head", "--worker=worker"]}),
+        job(HEAD, task("gpu"), plugins={"ray": ["--worker=worker", "--worker=gpu"]}),
+        job(task("boss", annotations={"ray.volcano.sh/role": "head"}), plugins={"ray": ["--head=head"]}),
+        job(HEAD, WORKER, plugins={"ray": ["--waitNodes=3"]}),
+        job(HEAD, task("a"), task("b"), task("x"), plugins={"ray": ["--worker=a", "--worker=b", "--waitNodes=3"]}),
+        job(HEAD, plugins={"ray": ["--waitNodes=1"]}),
+        job(HEAD, task("worker", flags="--waitNodes=9")),
         job(task("head", flags="--metricsPort=1"), WORKER),
         job(task("head", flags="--port=1"), task("worker", flags="--port=1"), task("logger")),
     ],
@@ -250,10 +260,36 @@ NAME_THE_HEAD = "Name the head's task {0}, say --head=NAME, or annotate its temp
             job(HEAD, WORKER, plugins={"ray": ["--worker=worker", "--worker=gpu"]}),
             "--worker=gpu names no task; the tasks are head, worker. Correct or drop the flag.",
         ),
+        *(
+            (
+                job(body, WORKER),
+                "The head task head has replicas: 0 or leaves it out, which is 0 as well: no head is made. "
+                "Write replicas: 1.",
+            )
+            for body in (task("head", replicas=0), task("head", replicas=None), without_replicas(HEAD))
+        ),
+        (
+            job(HEAD, plugins={"ray": ["--head=head", "--worker=Worker"]}),
+            "--worker=Worker names no task; the tasks are head. Correct or drop the flag.",
+        ),
+        (
+            job(task("boss"), plugins={"ray": ["--head=head"]}),
+            f"No task is the head: none of boss is named head. {NAME_THE_HEAD.format('head')}",
+        ),
+        (
+            job(HEAD, WORKER, task("logger", replicas=7), plugins={"ray": ["--waitNodes=4"]}),
+            "Task head waits for --waitNodes=4 Ray nodes, but the replicas of head and workers add up to 3: "
+            "a head that starts waits for ever. Write --waitNodes=3 or less, or raise the replicas of a worker task.",
+        ),
+        (
+            job(task("head", flags="--waitNodes=2"), without_replicas(WORKER)),
+            "Task head waits for --waitNodes=2 Ray nodes, but the replicas of head and workers add up to 1: "
+            "a head that starts waits for ever. Write --waitNodes=1 or less, or raise the replicas of a worker task.",
+        ),
         (
             job(task("head", dependsOn={"name": ["worker"]}), WORKER),
             "The head task head depends on worker task worker, which is not ready before the head runs. "
-            "Turn dependsOn round, or drop it: workers wait for the head by themselves.",
+            "Drop dependsOn: workers wait for the head by themselves, and --waitNodes=N makes the head wait for them.",
         ),
         (
             job(task("head", flags="--port=1"), WORKER),
@@ -310,7 +346,13 @@ def test_a_worker_flag_that_is_wrong_names_no_task() -> None:
 
 def test_every_mistake_is_found_at_once() -> None:
     whole = job(
-        task("head", replicas=2, dependsOn={"name": ["worker"]}, labels=OPT_IN, flags="--port=1 --worker=gpu"),
+        task(
+            "head",
+            replicas=2,
+            dependsOn={"name": ["worker"]},
+            labels=OPT_IN,
+            flags="--port=1 --worker=gpu --waitNodes=3",
+        ),
         task("worker", annotations={"ray.volcano.sh/role": "worker"}),
         task("main", annotations={"ray.volcano.sh/role": "head"}),
         name="1",
@@ -322,6 +364,7 @@ def test_every_mistake_is_found_at_once() -> None:
         "two-heads",
         "head-replicas",
         "no-such-worker",
+        "too-few-nodes",
         "head-waits-for-worker",
         "flags-disagree",
         "flags-disagree",
@@ -396,7 +439,7 @@ def test_the_pods_annotation_holds_the_plugins_flags_and_its_own() -> None:
 
 
 def test_every_pod_of_a_job_is_injected() -> None:
-    whole = job(HEAD, task("worker", replicas=2), task("logger", replicas=None), task("none", replicas=0))
+    whole = job(HEAD, task("worker", replicas=2), task("logger"), without_replicas(task("none")))
     made = jobs.pods_of(whole, "team")
     assert [one["metadata"]["name"] for one in made] == [
         "demo-head-0",
@@ -412,6 +455,134 @@ def test_every_pod_of_a_job_is_injected() -> None:
         None,
     ]
     assert env_of(container_of(made[1]))["RAY_ADDRESS"] == "demo-head-svc.team.svc:6379"
+
+
+@pytest.mark.parametrize("none", [{"replicas": 0}, {"replicas": None}, {}], ids=["0", "null", "left out"])
+def test_a_task_without_replicas_has_no_pods(none: Object) -> None:
+    whole = job(HEAD, {**without_replicas(WORKER), **none})
+    assert [one["metadata"]["name"] for one in jobs.pods_of(whole, "team")] == ["demo-head-0"]
+
+
+# Volumes of the Job
+
+SHM = "/dev/shm"  # noqa: S108 - Ray's own path
+TMP = "/tmp"  # noqa: S108 - Ray's own path
+NAMED = {"mountPath": SHM, "volumeClaimName": "fast"}
+MADE = {"mountPath": TMP, "volumeClaim": {"accessModes": ["ReadWriteOnce"]}}
+READ_ONLY = {"securityContext": {"readOnlyRootFilesystem": True}}
+OWN_MOUNT = {"name": "data", "mountPath": "/data"}
+
+
+def test_the_jobs_volumes_are_in_every_container_but_the_init_containers() -> None:
+    spec = {
+        "containers": [{"name": "head", "volumeMounts": [OWN_MOUNT]}, {"name": "sidecar"}],
+        "initContainers": [{"name": "setup"}],
+        "volumes": [{"name": "data"}],
+    }
+    whole = job(task("head", spec=spec), volumes=[NAMED, MADE])
+    made = jobs.pod_of(whole, jobs.tasks_of(whole)[0], "team")["spec"]
+    shared = [
+        {"mountPath": SHM, "name": "demo-000000000000"},
+        {"mountPath": TMP, "name": "demo-000000000001"},
+    ]
+    assert made["containers"] == [
+        {"name": "head", "volumeMounts": [OWN_MOUNT, *shared]},
+        {"name": "sidecar", "volumeMounts": shared},
+    ]
+    assert made["initContainers"] == [{"name": "setup"}]
+    assert made["volumes"] == [
+        {"name": "data"},
+        {"name": "demo-000000000000", "persistentVolumeClaim": {"claimName": "fast"}},
+        {"name": "demo-000000000001", "persistentVolumeClaim": {"claimName": "demo-pvc-000000000001"}},
+    ]
+
+
+def test_a_claim_that_is_named_twice_is_mounted_once_and_each_claim_to_be_made_is_mounted() -> None:
+    again = {"mountPath": "/again", "volumeClaimName": "fast"}
+    whole = job(HEAD, volumes=[NAMED, again, {**MADE, "volumeClaimName": ""}, {**MADE, "mountPath": "/b"}])
+    (container,) = jobs.pod_of(whole, jobs.tasks_of(whole)[0], "team")["spec"]["containers"]
+    assert [mount["mountPath"] for mount in container["volumeMounts"]] == [SHM, TMP, "/b"]
+
+
+@pytest.mark.parametrize("volumes", [{}, {"volumes": None}, {"volumes": []}])
+def test_without_volumes_of_the_job_a_pod_has_its_templates(volumes: Object) -> None:
+    whole = job(task("head", spec={"volumes": None}), **volumes)
+    made = jobs.pod_of(whole, jobs.tasks_of(whole)[0], "team")["spec"]
+    assert made == {"schedulerName": "volcano", **whole["spec"]["tasks"][0]["template"]["spec"]}
+
+
+def made_by_volcano(whole: Object) -> list[Object]:
+    """The specs of the pods, by Volcano's rule: each claim once, into each container (`createJobPod`)."""
+    made = []
+    for body in whole["spec"]["tasks"]:
+        spec = deepcopy(body["template"]["spec"])
+        claims: set[str] = set()
+        for index, volume in enumerate(whole["spec"].get("volumes") or []):
+            claim = volume.get("volumeClaimName") or f"made-{index}"
+            if claim not in claims:
+                claims.add(claim)
+                name = f"volcano-{index}"
+                spec.setdefault("volumes", []).append({"name": name, "persistentVolumeClaim": {"claimName": claim}})
+                for container in spec["containers"]:
+                    mount = {"name": name, "mountPath": volume["mountPath"]}
+                    container.setdefault("volumeMounts", []).append(mount)
+        made.append(spec)
+    return made
+
+
+VOLUMES = {
+    "none": [],
+    "shared memory": [NAMED],
+    "tmp": [MADE],
+    "tmp with a slash": [{**MADE, "mountPath": f"{TMP}/"}],
+    "both": [NAMED, MADE],
+    "both of one claim": [NAMED, {"mountPath": TMP, "volumeClaimName": "fast"}],
+    "elsewhere": [{"mountPath": "/data", "volumeClaimName": "fast"}],
+}
+
+
+@pytest.mark.parametrize("volumes", VOLUMES.values(), ids=VOLUMES)
+@pytest.mark.parametrize(
+    "container", [{}, READ_ONLY, {**READ_ONLY, "volumeMounts": [{**OWN_MOUNT, "mountPath": "/x"}]}]
+)
+def test_in_the_pods_of_a_written_job_each_path_is_mounted_once_and_each_mount_has_its_volume(
+    volumes: list[Object], container: Object
+) -> None:
+    spec = {"containers": [{"name": "head", "resources": CPU, **container}, {"name": "side"}]}
+    spec |= {"volumes": [{"name": "data"}]} if "volumeMounts" in container else {}
+    found = injected(job(task("head", spec=spec), task("worker"), volumes=volumes))
+    assert found.job["spec"]["volumes"] == volumes
+    for made in made_by_volcano(found.job):
+        names = [volume["name"] for volume in made["volumes"]]
+        assert len(names) == len(set(names))
+        for each in made["containers"]:
+            mounts = each.get("volumeMounts", [])
+            paths = [mount["mountPath"].rstrip("/") for mount in mounts]
+            assert len(paths) == len(set(paths))
+            assert {mount["name"] for mount in mounts} <= set(names)
+        assert SHM in [mount["mountPath"] for mount in made["containers"][0]["volumeMounts"]]
+
+
+def test_a_written_template_has_only_the_volumes_that_volcano_does_not_add() -> None:
+    spec = {"containers": [{"name": "head", "resources": CPU, **READ_ONLY}, {"name": "side", "volumeMounts": []}]}
+    whole = job(task("head", spec=spec), volumes=[NAMED, MADE])
+    made = template(injected(whole))["spec"]
+    assert "volumes" not in made
+    assert "volumeMounts" not in made["containers"][0]
+    assert made["containers"][1] == {"name": "side", "volumeMounts": []}
+
+    data = {"mountPath": "/data", "volumeClaimName": "fast"}
+    made = template(injected(job(task("head", spec={"volumes": [{"name": "x"}]}), volumes=[data])))["spec"]
+    assert [volume["name"] for volume in made["volumes"]] == ["x", "ray-shm"]
+    assert [mount["name"] for mount in made["containers"][0]["volumeMounts"]] == ["ray-shm"]
+
+
+def test_the_pods_of_an_injected_job_show_its_volumes() -> None:
+    for made in jobs.pods_of(job(HEAD, WORKER, volumes=[NAMED]), "team"):
+        assert [mount["mountPath"] for mount in container_of(made)["volumeMounts"]] == [SHM]
+        assert made["spec"]["volumes"] == [
+            {"name": "demo-000000000000", "persistentVolumeClaim": {"claimName": "fast"}}
+        ]
 
 
 # Jobs

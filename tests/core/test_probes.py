@@ -26,11 +26,11 @@ def test_the_backstop_is_slow(role: Role) -> None:
 
 
 @pytest.mark.parametrize("role", ["head", "worker"])
-def test_no_probe_is_the_kubelets_http(role: Role) -> None:
-    """An image without ray[default] never answers on HTTP, and a kubelet would restart it for ever."""
+def test_every_probe_runs_in_the_container(role: Role) -> None:
+    """An image without ray[default] never answers a kubelet's httpGet; a sidecar answers every tcpSocket."""
     found = probes(role, Settings())
     assert set(found) == {"livenessProbe", "readinessProbe"}
-    assert all("httpGet" not in probe for probe in found.values())
+    assert all("exec" in probe and "httpGet" not in probe and "tcpSocket" not in probe for probe in found.values())
 
 
 def test_a_heads_backstop_asks_agent_and_gcs_on_the_ports_of_the_flags() -> None:
@@ -43,18 +43,15 @@ def test_a_workers_backstop_asks_the_agent_alone() -> None:
     assert script.endswith("' 1/api/local_raylet_healthz\n")
 
 
-def test_a_head_is_ready_when_its_gcs_listens() -> None:
-    assert probes("head", Settings(port=7))["readinessProbe"] == {
-        "tcpSocket": {"port": 7},
-        "periodSeconds": 10,
-        "timeoutSeconds": 5,
-        "failureThreshold": 3,
-    }
+@pytest.mark.parametrize("role", ["head", "worker"])
+def test_readiness_is_asked_often(role: Role) -> None:
+    ready = {**probes(role, Settings())["readinessProbe"]}
+    del ready["exec"]
+    assert ready == {"periodSeconds": 10, "timeoutSeconds": 10, "failureThreshold": 3}
 
 
-def test_a_worker_is_ready_when_it_has_a_raylet() -> None:
-    ready = probes("worker", Settings())["readinessProbe"]
-    shell, flag, script = ready.pop("exec")["command"]
+@pytest.mark.parametrize(("role", "end"), [("head", "speaks(2)\n'\n"), ("worker", "look raylet\n")])
+def test_a_head_is_ready_when_its_gcs_answers_and_a_worker_when_it_has_a_raylet(role: Role, end: str) -> None:
+    shell, flag, script = probes(role, Settings())["readinessProbe"]["exec"]["command"]
     assert (shell, flag) == ("/bin/sh", "-c")
-    assert script.endswith("look raylet\n")
-    assert ready == {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 3}
+    assert script.endswith(end)

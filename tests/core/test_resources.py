@@ -4,7 +4,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from webhook.resources import NodeResources, findings_of, node_resources
+from webhook.devices import DEVICES, Device, Meaning, device_of, is_extended
+from webhook.resources import (
+    NodeResources,
+    findings_of,
+    mebibytes,
+    memory_findings,
+    node_resources,
+    object_store,
+)
 
 if TYPE_CHECKING:
     from webhook.names import Object
@@ -147,9 +155,16 @@ def test_a_quantity_that_is_a_bare_number_sizes_the_shared_memory() -> None:
         ({"huawei.com/Ascend910": "4"}, 0),
         ({"habana.ai/gaudi": "4"}, 0),
         ({"nvidia.com/gpu": "0"}, 0),
-        ({"rdma/hca": "1"}, None),
-        ({"rdma/hca": "0"}, 0),
-        ({"nvidia.com/gpu": "2", "rdma/hca": "1"}, None),
+        ({"rdma/hca": "1"}, 0),
+        ({"nvidia.com/gpu": "8", "rdma/hca_shared_devices_a": "1"}, 8),
+        ({"nvidia.com/gpu": "8", "vpc.amazonaws.com/efa": "4", "hugepages-2Mi": "5120Mi"}, 8),
+        ({"rdma/hca": "1", "example.com/gpus": "1"}, None),
+        ({"huawei.com/Ascend910B4": "1", "huawei.com/Ascend910B4-memory": "16384"}, 0),
+        ({"huawei.com/npu-core": "8"}, None),
+        ({"nvidia.com/gpu": "1", "example.com/card-memory": "3000"}, None),
+        ({"deviceclass.resource.kubernetes.io/gpu.example.com": "2"}, None),
+        ({"deviceclass.resource.kubernetes.io/gpu": "2"}, None),
+        ({"nvidia.com/gpu": "1", "deviceclass.resource.kubernetes.io/gpu": "0"}, 1),
         ({"gpu.intel.com/i915": "1"}, None),
         ({"example.com/gpus": "1"}, None),
     ],
@@ -158,6 +173,103 @@ def test_gpus_are_counted_by_name_and_left_to_ray_beside_an_unknown_device(
     devices: dict[str, Any], gpus: int | None
 ) -> None:
     assert asked(devices).num_gpus == gpus
+
+
+EXAMPLES = [
+    ("deviceclass.resource.kubernetes.io/gpu.example.com", Meaning.UNKNOWN, ""),
+    ("nvidia.com/gpumem", Meaning.SHARE, ""),
+    ("nvidia.com/gpumem-percentage", Meaning.SHARE, ""),
+    ("nvidia.com/gpucores", Meaning.SHARE, ""),
+    ("huawei.com/Ascend910B4-memory", Meaning.SHARE, ""),
+    ("volcano.sh/gpu-memory", Meaning.SHARE, ""),
+    ("volcano.sh/vgpu-memory-percentage", Meaning.SHARE, ""),
+    ("huawei.com/Ascend910B4-core", Meaning.SHARE, ""),
+    ("volcano.sh/vgpu-cores", Meaning.SHARE, ""),
+    ("nvidia.com/gpu", Meaning.GPU, ""),
+    ("nvidia.com/gpu.shared", Meaning.GPU, ""),
+    ("nvidia.com/mig-1g.5gb", Meaning.GPU, ""),
+    ("volcano.sh/vgpu-number", Meaning.GPU, ""),
+    ("volcano.sh/gpu-number", Meaning.GPU, ""),
+    ("google.com/tpu", Meaning.CUSTOM, "TPU"),
+    ("aws.amazon.com/neuroncore", Meaning.CUSTOM, "neuron_cores"),
+    ("habana.ai/gaudi", Meaning.CUSTOM, "HPU"),
+    ("huawei.com/Ascend910", Meaning.CUSTOM, "NPU"),
+    ("huawei.com/ascend-1980", Meaning.CUSTOM, "NPU"),
+    ("huawei.com/ascend-310", Meaning.CUSTOM, "NPU"),
+    ("rdma/ib_shared_devices", Meaning.NOT_RAYS, ""),
+    ("example.com/hca_0", Meaning.NOT_RAYS, ""),
+    ("aliyun/erdma", Meaning.NOT_RAYS, ""),
+    ("nvidia.com/rdma_host_dev", Meaning.NOT_RAYS, ""),
+    ("intel.com/intel_sriov_netdevice", Meaning.NOT_RAYS, ""),
+    ("openshift.io/sriovlegacy", Meaning.NOT_RAYS, ""),
+    ("example.com/efa", Meaning.NOT_RAYS, ""),
+    ("vpc.amazonaws.com/efa", Meaning.NOT_RAYS, ""),
+    ("vpc.amazonaws.com/pod-eni", Meaning.NOT_RAYS, ""),
+    ("nvidia.com/hostdev", Meaning.NOT_RAYS, ""),
+    ("nvidia.com/mlnxnics", Meaning.NOT_RAYS, ""),
+    ("networking.gke.io.networks/rdma-0.IP", Meaning.NOT_RAYS, ""),
+    ("networking.gke.io.networks/gpu-net", Meaning.NOT_RAYS, ""),
+    ("aliyun/eni", Meaning.NOT_RAYS, ""),
+    ("aliyun/member-eni", Meaning.NOT_RAYS, ""),
+    ("devices.kubevirt.io/kvm", Meaning.NOT_RAYS, ""),
+    ("smarter-devices/fuse", Meaning.NOT_RAYS, ""),
+    ("github.com/fuse", Meaning.NOT_RAYS, ""),
+    ("sgx.intel.com/epc", Meaning.NOT_RAYS, ""),
+    ("qat.intel.com/generic", Meaning.NOT_RAYS, ""),
+    ("gpu.intel.com/i915", Meaning.UNKNOWN, ""),
+    ("aws.amazon.com/neurondevice", Meaning.UNKNOWN, ""),
+]
+"""Names as pods have them; each row of the table of devices is met by one at least."""
+
+
+@pytest.mark.parametrize(("name", "meaning", "ray_name"), EXAMPLES, ids=[name for name, _, _ in EXAMPLES])
+def test_a_device_means_what_its_table_says(name: str, meaning: Meaning, ray_name: str) -> None:
+    device = device_of(name)
+    assert (device.meaning, device.ray_name) == (meaning, ray_name)
+
+
+_ALONE = {
+    Meaning.GPU: (3, ()),
+    Meaning.SHARE: (None, ()),
+    Meaning.NOT_RAYS: (0, ()),
+    Meaning.UNKNOWN: (None, ()),
+}
+
+
+@pytest.mark.parametrize(("name", "meaning", "ray_name"), EXAMPLES, ids=[name for name, _, _ in EXAMPLES])
+def test_three_of_a_device_are_what_ray_is_told(name: str, meaning: Meaning, ray_name: str) -> None:
+    found = asked({name: "3"})
+    assert (found.num_gpus, found.custom) == _ALONE.get(meaning, (0, ((ray_name, 3),)))
+
+
+@pytest.mark.parametrize("device", DEVICES, ids=[device.pattern for device in DEVICES])
+def test_each_row_of_the_table_has_an_example_and_a_source(device: Device) -> None:
+    assert device in {device_of(name) for name, _, _ in EXAMPLES}
+    assert device.source
+
+
+def test_no_row_of_the_table_is_there_twice() -> None:
+    patterns = [device.pattern for device in DEVICES]
+    assert len(set(patterns)) == len(patterns)
+
+
+def test_a_custom_device_and_no_other_has_a_name_of_rays() -> None:
+    assert all(bool(device.ray_name) == (device.meaning is Meaning.CUSTOM) for device in DEVICES)
+
+
+@pytest.mark.parametrize(
+    ("name", "extended"),
+    [
+        ("nvidia.com/gpu", True),
+        ("deviceclass.resource.kubernetes.io/x", True),
+        ("kubernetes.io/batch-cpu", False),
+        ("node.kubernetes.io/x", False),
+        ("cpu", False),
+        ("hugepages-2Mi", False),
+    ],
+)
+def test_what_kubernetes_itself_provides_is_no_device(name: str, extended: bool) -> None:
+    assert is_extended(name) is extended
 
 
 @pytest.mark.parametrize("limits", [None, {"nvidia.com/gpu": "2"}])
@@ -182,6 +294,17 @@ def test_devices_in_limits_and_requests_are_counted_once() -> None:
         ({"habana.ai/gaudi": "8"}, (("HPU", 8),)),
         ({"huawei.com/Ascend910": "8"}, (("NPU", 8),)),
         ({"huawei.com/Ascend910": "8", "huawei.com/Ascend310P": "1"}, (("NPU", 9),)),
+        (
+            {
+                "huawei.com/Ascend910B4": "1",
+                "huawei.com/Ascend910B4-memory": "16384",
+                "huawei.com/Ascend910B4-core": "50",
+            },
+            (("NPU", 1),),
+        ),
+        ({"huawei.com/Ascend910B4-1": "2", "huawei.com/Ascend910B4-1-memory": "16384"}, (("NPU", 2),)),
+        ({"huawei.com/ascend-1980": "16"}, (("NPU", 16),)),
+        ({"rdma/hca": "1"}, ()),
         ({"habana.ai/gaudi": "8", "google.com/tpu": "4"}, (("TPU", 4), ("HPU", 8))),
         ({"google.com/tpu": "0"}, ()),
     ],
@@ -236,3 +359,75 @@ def test_without_cpus_a_warning_says_that_ray_takes_the_whole_node() -> None:
 @pytest.mark.parametrize(("cpus", "told"), [(None, True), (1, False), (1, True)])
 def test_whoever_says_the_number_of_cpus_is_not_warned(cpus: int | None, told: bool) -> None:
     assert not list(findings_of({"name": "head"}, NodeResources(num_cpus=cpus), told=told))
+
+
+# Memory that is too little
+
+
+def doubts(own: Object, pod: Object | None = None) -> list[str]:
+    return [warning.text for warning in memory_findings({"name": "head", "resources": own}, spec(pod))]
+
+
+@pytest.mark.parametrize(
+    ("own", "pod", "field", "found", "example"),
+    [
+        ({"limits": {"memory": "512m"}}, None, "Container head: resources.limits.memory", "512m", "512Mi"),
+        ({"limits": {"memory": "2000m"}}, None, "Container head: resources.limits.memory", "2000m", "2000Mi"),
+        ({"limits": {"memory": "100m"}}, None, "Container head: resources.limits.memory", "100m", "2Gi"),
+        ({"limits": {"memory": "512u"}}, None, "Container head: resources.limits.memory", "512u", "2Gi"),
+        ({"limits": {"memory": "255Mi"}}, None, "Container head: resources.limits.memory", "255Mi", "2Gi"),
+        ({"limits": {"memory": 512}}, None, "Container head: resources.limits.memory", "512", "2Gi"),
+        ({"requests": {"memory": "128Mi"}}, None, "Container head: resources.requests.memory", "128Mi", "2Gi"),
+        (
+            {"limits": {"memory": "2Gi"}, "requests": {"memory": "512m"}},
+            None,
+            "Container head: resources.requests.memory",
+            "512m",
+            "512Mi",
+        ),
+        ({}, {"limits": {"memory": "64Mi"}}, "The pod: resources.limits.memory", "64Mi", "2Gi"),
+    ],
+)
+def test_memory_that_ray_cannot_start_with_is_a_warning(
+    own: Object, pod: Object | None, field: str, found: str, example: str
+) -> None:
+    assert doubts(own, pod) == [
+        f"{field} is {found}: with less than 256Mi, Ray does not start. Write for example memory: {example}."
+    ]
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {},
+        {"limits": {"memory": "256Mi"}},
+        {"limits": {"memory": "2Gi"}, "requests": {"memory": "128Mi"}},
+        {"limits": {"memory": "0"}},
+        {"limits": {"memory": "much"}},
+    ],
+)
+def test_enough_memory_or_none_said_is_no_warning(own: Object) -> None:
+    assert doubts(own) == []
+
+
+@pytest.mark.parametrize(
+    ("own", "pod", "said", "store"),
+    [
+        ({"limits": {"memory": "1000Mi"}}, None, None, 300 * MI),
+        ({"requests": {"memory": "1000Mi"}}, None, None, 300 * MI),
+        ({"limits": {"memory": "2000Mi"}, "requests": {"memory": "1000Mi"}}, None, None, 600 * MI),
+        ({}, {"limits": {"memory": "1000Mi"}}, None, 300 * MI),
+        ({"limits": {"memory": "4Ti"}}, None, None, 200 * 10**9),
+        ({}, None, None, None),
+        ({"limits": {"memory": "1000Mi"}}, None, "7", 7),
+    ],
+)
+def test_the_object_store_takes_its_share_of_the_memory_or_what_the_user_says(
+    own: Object, pod: Object | None, said: str | None, store: int | None
+) -> None:
+    assert object_store({"name": "head", "resources": own}, spec(pod), said=said) == store
+
+
+@pytest.mark.parametrize(("amount", "text"), [(MI, "1Mi"), (MI + 1, "2Mi"), (0, "0Mi")])
+def test_an_amount_is_written_in_whole_mebibytes_rounded_up(amount: int, text: str) -> None:
+    assert mebibytes(amount) == text

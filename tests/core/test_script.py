@@ -86,17 +86,17 @@ def test_python_is_looked_for_only_where_something_waits(role: Role, beside: boo
 @pytest.mark.parametrize(
     ("role", "beside", "wait_nodes", "order"),
     [
-        ("head", True, 0, ["say()", "ended()", "ray=`", "first 'ray start'", "lives()", "end()", "watch()", "exec 3"]),
-        ("head", True, 2, ["say()", "ray=`", "py=", "first 'ray start'", "waiting for nodes", "lives()", "watch()"]),
-        ("worker", True, 0, ["say()", "ray=`", "py=", "waiting for the head", "first 'ray start'", "lives()"]),
-        ("worker", False, 0, ["say()", "ray=`", "py=", "waiting for the head", "ray start X", "lives()"]),
+        ("head", True, 0, "say() ended() ray=` ulimit lives() end() watch() first_'ray exec_3"),
+        ("head", True, 2, "say() ray=` py= lives() watch() first_'ray guard=guarded waiting_for_nodes"),
+        ("worker", True, 0, "say() ray=` py= waiting_for_the_head lives() watch() first_'ray"),
+        ("worker", False, 0, "say() ray=` py= waiting_for_the_head lives() watch() ray_start_X"),
     ],
 )
 def test_a_script_defines_what_it_uses_and_waits_before_it_starts(
-    role: Role, beside: bool, wait_nodes: int, order: list[str]
+    role: Role, beside: bool, wait_nodes: int, order: str
 ) -> None:
     whole = text(role, beside=beside, wait_nodes=wait_nodes)
-    places = [whole.index(mark) for mark in order]
+    places = [whole.index(mark.replace("_", " ")) for mark in order.split()]
     assert places == sorted(places)
 
 
@@ -128,9 +128,9 @@ def test_only_a_worker_that_is_nothing_else_takes_leave_of_its_head(role: Role, 
     leaves = role == "worker" and not beside
     whole = text(role, beside=beside, wait_nodes=wait_nodes)
     assert ("\nleft=\nleave() {" in whole) is leaves
-    assert ("watch & w=$!\ntrap 'got TERM; left=1; leave &' TERM\nended\n" in whole) is leaves
+    assert ("\ntrap 'got TERM; left=1; leave &' TERM\nguarded\n" in whole) is leaves
     assert ('[ -z "$left" ] || [ "$rc" -ne 137 ] || rc=1\nexit "$rc"\n' in whole) is leaves
-    assert ("watch & w=$!\nended\n" in whole) is not leaves
+    assert ("exec 3<&-\nguarded\n" in whole) is not leaves
 
 
 def test_a_worker_is_ready_while_a_raylet_lives() -> None:
@@ -148,3 +148,18 @@ def test_the_health_script_asks_each_target_by_rays_own_python() -> None:
     assert "@" not in whole
     assert "$$" not in whole
     assert "$(" not in whole
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_only_a_command_beside_ray_gets_its_limit_of_open_files_back(beside: bool) -> None:
+    whole = text("head", beside=beside)
+    assert "ulimit -Sn 65536" in whole
+    assert ('{ ulimit -Sn "$files" 2>/dev/null; exec "$@"; } <&3' in whole) is beside
+    assert ('\nexec "$@" <&3' in whole) is not beside
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_only_a_command_beside_ray_may_start_ray_again(beside: bool) -> None:
+    whole = text("head", beside=beside)
+    assert ("a second raylet runs in this container" in whole) is beside
+    assert ("do second; sleep 2" in whole) is beside

@@ -56,9 +56,9 @@ def test_the_service_has_numeric_targets_the_plugins_selector_and_unready_addres
                 "volcano.sh/task-spec": "ray-head",
             },
             "ports": [
-                {"name": "gcs", "port": 1, "targetPort": 1, "protocol": "TCP"},
+                {"name": "gcs", "port": 1, "targetPort": 1, "protocol": "TCP", "appProtocol": "tcp"},
                 {"name": "dashboard", "port": 2, "targetPort": 2, "protocol": "TCP"},
-                {"name": "client-server", "port": 3, "targetPort": 3, "protocol": "TCP"},
+                {"name": "client-server", "port": 3, "targetPort": 3, "protocol": "TCP", "appProtocol": "tcp"},
             ],
             "publishNotReadyAddresses": True,
         },

@@ -53,13 +53,19 @@ SWITCHES = [
 
 
 def options(text: str) -> tuple[tuple[str, str | None], ...]:
-    found, mistakes = start_args.parse(text)
-    assert not mistakes
-    return found.options
+    """The options of a head's annotation in which nothing is wrong or doubtful."""
+    parsed = start_args.parse(text, head=True)
+    assert not parsed.mistakes
+    assert not parsed.warnings
+    return parsed.args.options
 
 
-def sentences(text: str) -> list[str]:
-    return [mistake.text for mistake in start_args.parse(text)[1]]
+def sentences(text: str, *, head: bool = True) -> list[str]:
+    return [mistake.text for mistake in start_args.parse(text, head=head).mistakes]
+
+
+def warnings(text: str) -> list[str]:
+    return [warning.text for warning in start_args.parse(text, head=True).warnings]
 
 
 def test_an_empty_annotation_holds_no_options() -> None:
@@ -90,8 +96,8 @@ def test_a_switch_has_no_value(name: str) -> None:
 
 
 def test_the_options_keep_their_order() -> None:
-    found, _ = start_args.parse("--num-gpus=1 -v --resources='{\"a\": 1}' --num-cpus 2")
-    assert found.words == ["--num-gpus=1", "-v", '--resources={"a": 1}', "--num-cpus=2"]
+    found = start_args.parse("--num-gpus=1 -v --resources='{\"a\": 1}' --num-cpus 2", head=True)
+    assert found.args.words == ["--num-gpus=1", "-v", '--resources={"a": 1}', "--num-cpus=2"]
 
 
 def test_of_an_option_given_twice_the_last_counts() -> None:
@@ -113,8 +119,8 @@ def test_whether_any_of_some_options_is_given(names: tuple[str, ...], given: boo
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("--num-cpu=1", "`ray start` has no option --num-cpu=1. Write --num-cpus."),
-        ("--verbos", "`ray start` has no option --verbos. Write --verbose."),
+        ("-num-cpus=1", "`ray start` has no option -num-cpus=1. Write --num-cpus."),
+        ("--", "`ray start` has no option --. Write one that `ray start --help` lists."),
         ("--verbose=1", "`ray start` has no option --verbose=1. Write --verbose."),
         ("bogus", "`ray start` has no option bogus. Write one that `ray start --help` lists."),
         ("--num-cpus=x", "--num-cpus=x is not a whole number. Write for example --num-cpus=1."),
@@ -183,7 +189,7 @@ def test_an_open_quotation_is_a_mistake() -> None:
         f'{FIELD} cannot be split into words: "--num-cpus=\'1" (No closing quotation). '
         "Close the quotation, as a shell would want it."
     ]
-    assert start_args.parse("--num-cpus='1")[0] == StartArgs()
+    assert start_args.parse("--num-cpus='1", head=True).args == StartArgs()
 
 
 @pytest.mark.parametrize(
@@ -197,16 +203,91 @@ def test_an_open_quotation_is_a_mistake() -> None:
     ],
 )
 def test_an_owned_option_is_one_mistake_with_its_value(text: str, left: tuple[tuple[str, str | None], ...]) -> None:
-    found, mistakes = start_args.parse(text)
-    assert [mistake.code for mistake in mistakes] == ["owned-start-option"]
-    assert found.options == left
+    parsed = start_args.parse(text, head=True)
+    assert [mistake.code for mistake in parsed.mistakes] == ["owned-start-option"]
+    assert parsed.args.options == left
 
 
 def test_every_mistake_is_found_at_once() -> None:
-    _, mistakes = start_args.parse("--port=1 --bogus --num-cpus=x --memory")
-    assert [mistake.code for mistake in mistakes] == [
+    parsed = start_args.parse("--port=1 bogus --num-cpus=x --memory", head=True)
+    assert [mistake.code for mistake in parsed.mistakes] == [
         "owned-start-option",
         "unknown-start-option",
         "bad-value",
         "missing-value",
     ]
+
+
+# Options of another Ray
+
+DROPPED = [
+    "--dashboard-grpc-port",
+    "--gcs-server-port",
+    "--plasma-store-socket-name",
+    "--raylet-socket-name",
+    "--redis-max-memory",
+    "--storage",
+]
+"""What `ray start` took in 2.3.0, 2.9.3, 2.24.0 or 2.47.1 and does not in 2.60."""
+
+
+@pytest.mark.parametrize("name", [*DROPPED, "--an-option-of-tomorrow"])
+@pytest.mark.parametrize("text", ["{}=7 -v", "{} 7 -v"])
+def test_an_option_of_another_ray_is_passed_on_with_its_value_and_a_warning(name: str, text: str) -> None:
+    parsed = start_args.parse(text.format(name), head=True)
+    assert parsed.mistakes == ()
+    assert [warning.code for warning in parsed.warnings] == ["other-start-option"]
+    assert parsed.args.words == [f"{name}=7", "-v"]
+
+
+@pytest.mark.parametrize("text", ["--a-switch", "--a-switch -v", "--a-switch --num-cpus=1"])
+def test_an_option_of_another_ray_that_no_value_follows_is_a_switch(text: str) -> None:
+    assert start_args.parse(text, head=True).args.options[0] == ("--a-switch", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("--num-cpu=1", " (the nearest option of Ray 2.60 is --num-cpus)"),
+        ("--verbos", " (the nearest option of Ray 2.60 is --verbose)"),
+        ("--zzz", ""),
+    ],
+)
+def test_the_warning_of_another_rays_option_names_one_that_is_near(text: str, near: str) -> None:
+    name = text.partition("=")[0]
+    assert warnings(text) == [
+        f"{FIELD}: `ray start` of Ray 2.60 has no option {name}{near}. "
+        "It is passed on: an older or newer Ray may have it. Correct or drop it if yours has not."
+    ]
+
+
+# Options of the head
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "--include-dashboard=false",
+        "--include-dashboard true",
+        "--redis-shard-ports=1,2",
+        "--system-config='{\"a\": 1}'",
+    ],
+)
+def test_an_option_for_the_head_is_refused_on_a_worker(text: str) -> None:
+    name = text.replace("=", " ").split()[0]
+    assert sentences(text, head=True) == []
+    assert sentences(text, head=False) == [
+        f"{FIELD}: {name} is an option for the head: `ray start` refuses it on a worker. "
+        "Leave it out of this template, or move it to the head's."
+    ]
+
+
+def test_an_option_for_the_head_given_twice_is_one_mistake() -> None:
+    assert len(sentences("--include-dashboard=false --include-dashboard=true", head=False)) == 1
+
+
+@pytest.mark.parametrize(
+    "name", sorted({*TEXT_OPTIONS, *NUMBER_OPTIONS, "--include-log-monitor"} - {"--redis-shard-ports"})
+)
+def test_every_other_option_is_a_workers_too(name: str) -> None:
+    assert sentences(f"{name}=0", head=False) == []

@@ -146,7 +146,8 @@ def test_sigterm_ends_a_worker_that_waits_for_its_head(cluster: Cluster, namespa
 
 
 def test_sigterm_ends_ray_start_and_the_command_never_begins(cluster: Cluster, namespace: str) -> None:
-    job = started(cluster, namespace, "starting", task("head", spec=PATIENT, annotations=WITHOUT_DASHBOARD, **HANDLING))
+    """With its dashboard: without it `ray start` may be through before SIGTERM arrives."""
+    job = started(cluster, namespace, "starting", task("head", spec=PATIENT, **HANDLING))
     job.wait_log(job.pod("head"), "Local node IP")
     end = job.delete_pod(job.pod("head"), PROMPTLY)
     assert end["exitCode"] == SIGTERM

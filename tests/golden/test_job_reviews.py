@@ -154,6 +154,33 @@ def test_a_scaled_head_is_refused_and_a_scaled_worker_is_not() -> None:
         assert "warnings" not in response
 
 
+def scaled(replicas: dict[int, int | None], flags: str = "") -> Any:
+    """What is answered to an update of the replicas of tasks, by their index."""
+    review = recordings.review("job-create-labelled-minimal")
+    old = review["request"]["object"]
+    for task in old["spec"]["tasks"]:
+        task["template"]["metadata"]["annotations"] = {"ray.volcano.sh/args": flags}
+    new = deepcopy(old)
+    for task, count in replicas.items():
+        new["spec"]["tasks"][task]["replicas"] = count
+    review["request"] |= {"operation": "UPDATE", "object": new, "oldObject": old}
+    return answer("/validate-jobs", review)
+
+
+@pytest.mark.parametrize("none", [0, None])
+def test_a_head_scaled_to_nothing_is_refused(none: int | None) -> None:
+    response = scaled({0: none})
+    assert (response["allowed"], response["auditAnnotations"]["reason"]) == (False, "no-head-pod")
+    assert response["status"]["message"].endswith(" Write replicas: 1.")
+
+
+def test_a_job_scaled_below_its_wait_for_nodes_is_warned_of_and_not_refused() -> None:
+    response = scaled({1: 0}, "--waitNodes=2")
+    assert response["allowed"]
+    assert "--waitNodes=2" in response["warnings"][0]
+    assert "after a restart it would wait for ever." in " ".join(response["warnings"])
+
+
 def test_the_final_name_is_judged_and_a_name_to_come_is_not() -> None:
     review = recordings.review("job-create-native-minimal")
     metadata = review["request"]["object"]["metadata"]

@@ -95,7 +95,9 @@ def _completed_task(body: Object, index: int) -> Object:
     if spec.get("hostNetwork") and not spec.get("dnsPolicy"):
         spec["dnsPolicy"] = "ClusterFirstWithHostNet"
     if found.get("minAvailable") is None:
-        found["minAvailable"] = found.get("replicas", 0)
+        partitions = found.get("partitionPolicy")
+        least = partitions["minPartitions"] * partitions["partitionSize"] if partitions else found.get("replicas")
+        found["minAvailable"] = least or 0
     found["maxRetry"] = found.get("maxRetry") or 3
     found["template"].setdefault("metadata", {})
     for container in spec["containers"]:

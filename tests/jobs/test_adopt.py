@@ -94,6 +94,32 @@ def test_the_only_container_is_settled_in_its_own_template() -> None:
     ]
 
 
+def without_replicas(body: Object, **fields: Any) -> Object:
+    return {**{key: value for key, value in body.items() if key != "replicas"}, **fields}
+
+
+@pytest.mark.parametrize(
+    ("worker", "codes"),
+    [
+        (without_replicas(task("worker")), [Code.NO_WORKER_PODS]),
+        (task("worker", replicas=None), [Code.NO_WORKER_PODS]),
+        (task("worker", replicas=0), []),
+        (task("worker", replicas=1), []),
+        (without_replicas(task("worker"), minAvailable=0), []),
+    ],
+    ids=["left out", "null", "0", "1", "0 that Volcano's mutator dropped"],
+)
+def test_a_worker_task_that_leaves_replicas_out_is_told_that_it_gets_no_pods(worker: Object, codes: list[Code]) -> None:
+    for whole in (asking(tasks=[task(), worker]), labelled(task(), worker)):
+        assert [(place, warning.code) for place, warning in adopt(whole).warnings] == [
+            ("worker", code) for code in codes
+        ]
+
+
+def test_a_task_that_is_no_worker_may_leave_replicas_out() -> None:
+    assert adopt(asking(tasks=[without_replicas(task()), without_replicas(task("logger"))])).warnings == ()
+
+
 def test_a_sidecar_does_not_count_as_a_container() -> None:
     whole = asking(tasks=[task(container={"name": "ray"}, others=[{"name": "istio-proxy"}])])
     assert flags(adopted(whole)) == ["--headContainer=ray"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.jobs.jobs import COMPLETES, OPT_IN, RETRIES, job, labelled, task
+from tests.jobs.jobs import COMPLETES, OPT_IN, RETRIES, completed, job, labelled, task
 from webhook.judge import judge, judge_template, template_of
 from webhook.reasons import Code
 
@@ -46,6 +46,9 @@ REFUSED: list[tuple[str, Object, list[Code]]] = [
     ("no head", labelled(task("master"), WORKER), [Code.NO_HEAD]),
     ("two heads", labelled(task(), task("x", notes={"ray.volcano.sh/role": "head"})), [Code.TWO_HEADS]),
     ("head replicas", labelled(task(replicas=2), WORKER), [Code.HEAD_REPLICAS]),
+    ("head without pods", labelled(task(replicas=0), WORKER), [Code.NO_HEAD_POD]),
+    ("replicas left out", labelled(task(replicas=None), WORKER), [Code.NO_HEAD_POD]),
+    ("too few nodes", labelled(task(flags="--waitNodes=4"), WORKER), [Code.TOO_FEW_NODES]),
     ("no such worker", labelled(task(flags="--worker=w")), [Code.NO_SUCH_WORKER]),
     ("head waits", labelled(task(dependsOn={"name": ["worker"]}), WORKER), [Code.HEAD_WAITS_FOR_WORKER]),
     ("flags disagree", labelled(task(flags="--port=1"), WORKER), [Code.FLAGS_DISAGREE]),
@@ -158,6 +161,122 @@ DOUBTED: list[tuple[str, Object, list[Code]]] = [
 ]
 
 
+AFTER_HEAD = {"name": ["head"]}
+PARTITIONS = {"totalPartitions": 2, "partitionSize": 2, "minPartitions": 1}
+
+
+def gang(*tasks: Object, **spec: Any) -> Object:
+    return labelled(task(), *tasks, **spec)
+
+
+STUCK: list[tuple[str, Object, str, str]] = [
+    (
+        "minAvailable",
+        gang(task("worker", replicas=2, dependsOn=AFTER_HEAD), minAvailable=3),
+        "3 pods (minAvailable), but until dependsOn is met only 1 can start (head)",
+        "Drop dependsOn from worker: workers wait for the head by themselves. Or write spec.minAvailable: 1.",
+    ),
+    (
+        "by default",
+        gang(task("worker", replicas=4, dependsOn=AFTER_HEAD)),
+        "5 pods (minAvailable), but until dependsOn is met only 1 can start (head)",
+        "Drop dependsOn from worker: workers wait for the head by themselves. Or write spec.minAvailable: 1.",
+    ),
+    (
+        "0 is the default as well",
+        gang(task("worker", replicas=2, dependsOn=AFTER_HEAD), minAvailable=0),
+        "3 pods (minAvailable), but until dependsOn is met only 1 can start (head)",
+        "Drop dependsOn from worker: workers wait for the head by themselves. Or write spec.minAvailable: 1.",
+    ),
+    (
+        "part of the tasks",
+        gang(
+            task("a", replicas=2),
+            task("b", dependsOn=AFTER_HEAD),
+            task("c", dependsOn={"name": ["b"]}),
+            minAvailable=4,
+        ),
+        "4 pods (minAvailable), but until dependsOn is met only 3 can start (head, a)",
+        "Drop dependsOn from b, c: workers wait for the head by themselves. Or write spec.minAvailable: 3.",
+    ),
+    (
+        "minAvailable of the tasks",
+        gang(task("worker", replicas=4, minAvailable=2, dependsOn=AFTER_HEAD)),
+        "3 pods (minAvailable), but until dependsOn is met only 1 can start (head)",
+        "Drop dependsOn from worker: workers wait for the head by themselves. Or write spec.minAvailable: 1.",
+    ),
+    (
+        "partitions",
+        gang(task("worker", replicas=4, partitionPolicy=PARTITIONS, dependsOn=AFTER_HEAD)),
+        "3 pods (minAvailable), but until dependsOn is met only 1 can start (head)",
+        "Drop dependsOn from worker: workers wait for the head by themselves. Or write spec.minAvailable: 1.",
+    ),
+    (
+        "enough pods, but not of each task",
+        gang(task("spare", replicas=5, minAvailable=0), task("worker", dependsOn=AFTER_HEAD), minAvailable=2),
+        "pods of worker (minAvailable), but until dependsOn is met only 6 can start (head, spare)",
+        "Drop dependsOn from worker: workers wait for the head by themselves. Or write spec.minAvailable: 1.",
+    ),
+    (
+        "any of two that have not started",
+        gang(task("a"), task("worker", dependsOn={"name": ["head", "a"], "iteration": "any"})),
+        "3 pods (minAvailable), but until dependsOn is met only 2 can start (head, a)",
+        "Drop dependsOn from worker: workers wait for the head by themselves. Or write spec.minAvailable: 2.",
+    ),
+    (
+        "all of two",
+        gang(task("a", minAvailable=0), task("worker", dependsOn={"name": ["head", "a"]}), minAvailable=3),
+        "3 pods (minAvailable), but until dependsOn is met only 2 can start (head, a)",
+        "Drop dependsOn from worker: workers wait for the head by themselves. Or write spec.minAvailable: 1.",
+    ),
+]
+
+
+def only_gang(whole: Object) -> list[tuple[str, ...]]:
+    assert mistakes(whole) == []
+    return [one.lines for one in judge(whole, "team").warnings if one.finding.code is Code.GANG_WAITS]
+
+
+@pytest.mark.parametrize(("whole", "needs", "hint"), [row[1:] for row in STUCK], ids=[row[0] for row in STUCK])
+def test_a_gang_that_depends_on_itself_is_warned_of_with_the_number_that_lets_it_run(
+    whole: Object, needs: str, hint: str
+) -> None:
+    assert only_gang(whole) == [(f"The gang needs {needs}: the Job stays Pending for ever.", hint)]
+    assert only_gang(completed(whole)) == only_gang(whole)
+    whole["spec"]["minAvailable"] = int(hint.removesuffix(".").rpartition(" ")[2])
+    assert only_gang(whole) == []
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        gang(task("worker", replicas=2, dependsOn=AFTER_HEAD), minAvailable=1),
+        gang(task("worker", replicas=2, minAvailable=0, dependsOn=AFTER_HEAD)),
+        gang(task("worker", replicas=0, dependsOn=AFTER_HEAD)),
+        gang(task("worker", replicas=2), minAvailable=3),
+        gang(task("worker", dependsOn={"name": []}), minAvailable=2),
+        gang(task("a", minAvailable=0), task("worker", dependsOn={"name": ["a"]}), minAvailable=3),
+        gang(task("a", minAvailable=0), task("worker", dependsOn={"name": ["head", "a"], "iteration": "any"})),
+    ],
+    ids=[
+        "a head alone may start",
+        "the tasks ask for no worker",
+        "no workers",
+        "no order",
+        "depends on nothing",
+        "depends on a task that asks for no pod",
+        "depends on any",
+    ],
+)
+def test_a_gang_whose_pods_all_start_is_not_warned_of(whole: Object) -> None:
+    assert only_gang(whole) == []
+
+
+def test_a_head_that_waits_for_its_workers_is_told_once() -> None:
+    found = judge(labelled(task(dependsOn={"name": ["worker"]}), WORKER, minAvailable=3), "team")
+    assert [one.finding.code for one in (*found.mistakes, *found.warnings)] == [Code.HEAD_WAITS_FOR_WORKER]
+
+
 @pytest.mark.parametrize(("whole", "codes"), [row[1:] for row in DOUBTED], ids=[row[0] for row in DOUBTED])
 def test_is_warned_of(whole: Object, codes: list[Code]) -> None:
     assert warnings(whole) == codes
@@ -192,6 +311,59 @@ def test_of_an_update_only_what_is_new_is_said() -> None:
     before, after = labelled(task(flags="--prot=1")), labelled(task(flags="--prot=1", replicas=2))
     found = judge(after, "team").beyond(judge(before, "team"))
     assert [one.finding.code for one in found.mistakes] == [Code.HEAD_REPLICAS]
+
+
+def scaled(whole: Object, **replicas: int | None) -> tuple[list[Code], list[Code]]:
+    """What is new to an update that changes the replicas of tasks."""
+    after = deepcopy(whole)
+    for body in after["spec"]["tasks"]:
+        if body["name"] in replicas:
+            body["replicas"] = replicas[body["name"]]
+    found = judge(after, "team").beyond(judge(whole, "team"))
+    return [one.finding.code for one in found.mistakes], [one.finding.code for one in found.warnings]
+
+
+@pytest.mark.parametrize(
+    ("whole", "replicas", "outcome"),
+    [
+        (labelled(), {"head": 0}, ([Code.NO_HEAD_POD], [])),
+        (labelled(), {"head": None}, ([Code.NO_HEAD_POD], [])),
+        (labelled(), {"worker": 0}, ([], [])),
+        (labelled(task(replicas=0), WORKER), {"worker": 5}, ([], [])),
+        (labelled(task(replicas=None), WORKER), {"head": 0}, ([], [])),
+        (labelled(task(flags="--waitNodes=3"), WORKER), {"worker": 5}, ([], [])),
+        (labelled(task(flags="--waitNodes=3"), WORKER), {"worker": 1}, ([], [Code.SCALED_BELOW_WAIT])),
+        (labelled(task(flags="--waitNodes=4"), WORKER), {"worker": 1}, ([], [Code.SCALED_BELOW_WAIT])),
+        (labelled(task(flags="--waitNodes=4"), WORKER), {"worker": 3}, ([], [])),
+        (labelled(task(flags="--waitNodes=3"), WORKER), {"head": 0}, ([Code.NO_HEAD_POD], [])),
+    ],
+    ids=[
+        "head to 0",
+        "head's replicas taken out",
+        "workers to 0",
+        "the head had none before",
+        "left out or 0 is the same",
+        "as many as are awaited",
+        "below what is awaited",
+        "further below",
+        "up to what is awaited",
+        "the head counts as a node even so",
+    ],
+)
+def test_an_update_of_replicas(
+    whole: Object, replicas: dict[str, int | None], outcome: tuple[list[Code], list[Code]]
+) -> None:
+    assert scaled(whole, **replicas) == outcome
+
+
+def test_an_update_below_the_nodes_that_are_awaited_is_told_with_both_numbers() -> None:
+    before, after = (labelled(task(flags="--waitNodes=4"), task("worker", replicas=n)) for n in (3, 1))
+    (found,) = judge(after, "team").beyond(judge(before, "team")).warnings
+    assert found.lines == (
+        "Task head waits for --waitNodes=4 Ray nodes, and after this update the replicas of head and workers add up "
+        "to 2. A head that has started goes on; after a restart it would wait for ever.",
+        "Keep the sum of replicas at 4 or more.",
+    )
 
 
 def cron(spec: Any, name: str = "nightly", **metadata: Any) -> Object:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +8,7 @@ import pytest
 
 from tests.pods import container_of, injected, pod
 from tests.scripts.container import Running, prepare, start, write_or_remove
+from tests.scripts.heads import Head, bound_port, listening_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,17 +28,17 @@ def _namespaces() -> None:
 
 @pytest.fixture(scope="module")
 def open_port() -> Iterator[str]:
-    """A head that listens: what a worker waits for."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    """A head whose GCS answers: what a worker waits for."""
+    with listening_head() as head:
+        yield head.address
 
 
 @pytest.fixture
-def closed_port() -> Iterator[tuple[socket.socket, str]]:
-    """An address that refuses until somebody listens on the socket."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield bound, f"127.0.0.1:{bound.getsockname()[1]}"
+def closed_port() -> Iterator[tuple[Head, str]]:
+    """A head whose address refuses until it listens."""
+    with bound_port() as (bound, _):
+        head = Head(bound)
+        yield head, head.address
 
 
 @pytest.fixture(params=["dash", "bash"])
@@ -61,13 +61,14 @@ def run(tmp_path: Path, shell: str, request: pytest.FixtureRequest) -> Iterator[
         env: dict[str, str] | None = None,
         programs: Path | None = None,
         before: dict[str, str | None] | None = None,
+        limit: tuple[int, int] | None = None,
         **container: Any,
     ) -> Running:
         made = container_of(injected(pod(role, flags=flags, **container)))
         folder = prepare(tmp_path / f"container-{len(running)}")
         for name, text in (before or {}).items():
             write_or_remove(folder / name, text)
-        running.append(start(made, folder, shell=shell, env=env, programs=programs))
+        running.append(start(made, folder, shell=shell, env=env, programs=programs, limit=limit))
         return running[-1]
 
     yield _run

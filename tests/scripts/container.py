@@ -111,6 +111,11 @@ class Running:
         lines = (self.folder / "ray.environ").read_text().splitlines()
         return dict(line.split("=", 1) for line in lines)
 
+    @property
+    def ray_files(self) -> tuple[int, ...]:
+        """The soft and the hard limit of open files that `ray` was called with."""
+        return tuple(map(int, (self.folder / "ray.files").read_text().split()))
+
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
@@ -136,17 +141,30 @@ def write_or_remove(place: Path, text: str | None) -> None:
         place.write_text(text)
 
 
+def _limited(limit: tuple[int, int] | None) -> list[str]:
+    return [] if limit is None else ["prlimit", f"--nofile={limit[0]}:{limit[1]}"]
+
+
 def start(
     container: Mapping[str, Any],
     folder: Path,
     *,
     shell: str,
-    pod_ip: str = "127.0.0.1",
     env: Mapping[str, str] | None = None,
     programs: Path | None = None,
+    limit: tuple[int, int] | None = None,
 ) -> Running:
-    """Runs what a container of a pod runs, with the wanted shell as its /bin/sh."""
-    own = environment(container, pod_ip)
+    """Runs what a container of a pod runs, with the wanted shell as its /bin/sh.
+
+    Args:
+        container: As volray made it.
+        folder: Where its programs and records are.
+        shell: dash or bash.
+        env: Variables beside the container's.
+        programs: A folder of programs beside the stand-ins.
+        limit: The soft and the hard limit of open files; None for this process's own.
+    """
+    own = environment(container, "127.0.0.1")
     words = [*(container.get("command") or ()), *(container.get("args") or ())]
     argv = [expand(word, own) for word in words]
     assert argv[0] == "/bin/sh"
@@ -155,7 +173,7 @@ def start(
     namespace = ["unshare", *user, "--pid", "--fork", "--mount-proc", "--kill-child"]
     with (folder / "stdout").open("wb") as output, (folder / "stderr").open("wb") as log:
         process = subprocess.Popen(
-            [*_UNDEAF, *namespace, shell, *argv[1:]],
+            [*_UNDEAF, *_limited(limit), *namespace, shell, *argv[1:]],
             env={"PATH": path, **own, "FAKE_RAY": str(folder), **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,

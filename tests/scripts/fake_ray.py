@@ -6,6 +6,7 @@ FAKE_RAY_STATUS what a start exits with. What of it is Ray's is recorded.
 """
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ def main(argv: list[str]) -> int:
     if "--block" in argv:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     (FOLDER / "ray.environ").write_text("\n".join(f"{k}={v}" for k, v in os.environ.items() if k.startswith("RAY_")))
+    (FOLDER / "ray.files").write_text(" ".join(map(str, resource.getrlimit(resource.RLIMIT_NOFILE))))
     record = FOLDER / "ray.argv"
     record.with_suffix(".new").write_bytes(b"\0".join(os.fsencode(word) for word in argv))
     record.with_suffix(".new").rename(record)

@@ -197,3 +197,31 @@ def test_the_commands_standard_input_is_the_containers(run: Callable[..., Runnin
     )
     assert one.wait() == 0
     assert one.output == b"/dev/null False\n"
+
+
+OPEN_FILES = "import resource; print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "raised"),
+    [
+        pytest.param(1024, 20000, 20000, id="up to a hard limit that is lower"),
+        pytest.param(20000, 20000, 20000, id="not where it is the hard limit"),
+    ],
+)
+def test_ray_may_open_more_files_and_the_command_keeps_its_limit(
+    run: Callable[..., Running], soft: int, hard: int, raised: int
+) -> None:
+    one = run(command=[sys.executable, "-c", OPEN_FILES], limit=(soft, hard))
+    assert one.wait() == 0, one.log
+    assert one.output.decode().split() == [str(soft), str(hard)]
+    assert one.ray_files == (raised, hard)
+
+
+def test_a_command_that_starts_ray_again_is_told_how_to_keep_ray_to_itself(run: Callable[..., Running]) -> None:
+    again = 'trap "exit 0" TERM; "$FAKE_RAY/raylet" 1000 & wait'
+    one = run(command=["sh", "-c", again])
+    until(lambda: "a second raylet runs in this container" in one.log, 45, "the sentence")
+    assert "ray.volcano.sh/command: own" in one.log
+    one.signal(signal.SIGTERM)
+    assert one.wait(10) == 0

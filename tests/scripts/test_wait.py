@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.scripts import heads
 from tests.scripts.container import Running, until
 
 if TYPE_CHECKING:
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.scripts.heads import Head
 
-def test_a_worker_joins_once_its_head_listens(
-    run: Callable[..., Running], closed_port: tuple[socket.socket, str]
-) -> None:
+
+def test_a_worker_joins_once_its_head_listens(run: Callable[..., Running], closed_port: tuple[Head, str]) -> None:
     head, address = closed_port
     one = run("worker", env={"VOLRAY_ADDRESS": address})
     until(lambda: "volray: waiting for the head" in one.log, what="the worker's sentence")
@@ -27,6 +28,38 @@ def test_a_worker_joins_once_its_head_listens(
     argv = until(lambda: one.ray_argv, what="ray start")
     assert argv[:3] == ["start", f"--address={address}", "--node-ip-address=127.0.0.1"]
     assert argv[-1] == "--block"
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        pytest.param(heads.answer_as_sidecar, "the connection was closed without an answer", id="sidecar"),
+        pytest.param(heads.answer_as_http, "no GCS answers there", id="http"),
+    ],
+)
+def test_an_accepted_connection_is_no_head(
+    run: Callable[..., Running], closed_port: tuple[Head, str], answer: Callable[[socket.socket], None], why: str
+) -> None:
+    head, address = closed_port
+    head.answer = answer
+    head.listen()
+    one = run("worker", env={"VOLRAY_ADDRESS": address})
+    until(lambda: head.accepted > 3, what="several looks at the head")
+    assert one.log == f"volray: waiting for the head at {address} ({why})\n"
+    assert one.ray_argv is None
+    head.answer = heads.answer_as_gcs
+    until(lambda: one.ray_argv, what="ray start")
+
+
+def test_a_worker_behind_a_sidecar_waits_as_long_as_it_is_told_to(
+    run: Callable[..., Running], closed_port: tuple[Head, str]
+) -> None:
+    head, address = closed_port
+    head.answer = heads.answer_as_sidecar
+    head.listen()
+    one = run("worker", flags="--waitHead=2", env={"VOLRAY_ADDRESS": address})
+    assert one.wait(10) == 1
+    assert f"volray: no head at {address} in 2 s" in one.log
 
 
 @pytest.mark.parametrize(("said", "tries"), [({}, "30"), ({"RAY_NUM_REDIS_GET_RETRIES": "7"}, "7")])
@@ -88,14 +121,14 @@ def test_a_ray_that_is_no_python_program_is_run_as_it_is(run: Callable[..., Runn
 
 
 def test_a_waiting_worker_names_the_address_and_the_error(
-    run: Callable[..., Running], closed_port: tuple[socket.socket, str]
+    run: Callable[..., Running], closed_port: tuple[Head, str]
 ) -> None:
     one = run("worker", env={"VOLRAY_ADDRESS": closed_port[1]})
     until(lambda: one.log, what="the worker's sentence")
     assert one.log == f"volray: waiting for the head at {closed_port[1]} ([Errno 111] Connection refused)\n"
 
 
-def test_a_worker_gives_up_after_its_time(run: Callable[..., Running], closed_port: tuple[socket.socket, str]) -> None:
+def test_a_worker_gives_up_after_its_time(run: Callable[..., Running], closed_port: tuple[Head, str]) -> None:
     one = run("worker", flags="--waitHead=1", env={"VOLRAY_ADDRESS": closed_port[1]})
     assert one.wait(10) == 1
     assert "giving up (--waitHead)" in one.log
@@ -108,9 +141,7 @@ def test_a_name_that_does_not_resolve_is_waited_for(run: Callable[..., Running])
     assert one.process.poll() is None
 
 
-def test_sigterm_ends_a_waiting_worker_at_once(
-    run: Callable[..., Running], closed_port: tuple[socket.socket, str]
-) -> None:
+def test_sigterm_ends_a_waiting_worker_at_once(run: Callable[..., Running], closed_port: tuple[Head, str]) -> None:
     one = run("worker", env={"VOLRAY_ADDRESS": closed_port[1]})
     until(lambda: one.log, what="the worker's sentence")
     one.signal(signal.SIGTERM)
@@ -146,6 +177,33 @@ def test_a_heads_command_starts_when_the_nodes_are_alive(
     assert one.output == b"ran\n"
 
 
+def test_python_safe_path_does_not_hide_rays_modules(run: Callable[..., Running], ray_module: dict[str, str]) -> None:
+    """With it Python's path does not begin with the working directory, so its first entry has to stay."""
+    env = {**ray_module, "PYTHONSAFEPATH": "1"}
+    one = run(flags="--waitNodes=2", env=env, command=["echo", "ran"], before={"nodes": "2"})
+    assert one.wait(10) == 0, one.log
+
+
+def test_a_raylet_that_dies_while_its_head_waits_for_nodes_ends_the_container(
+    run: Callable[..., Running], ray_module: dict[str, str]
+) -> None:
+    one = run(flags="--waitNodes=3", env=ray_module, command=["echo", "ran"], before={"nodes": "2"})
+    until(lambda: "of 3 Ray nodes" in one.log and "Ray is up" in one.log, what="a watched head that waits")
+    one.kill("raylet", signal.SIGKILL)
+    assert one.wait(40) == 1
+    assert "Ray's raylet or GCS has ended: ending this container" in one.log
+    assert one.output == b""
+
+
+def test_ray_is_said_to_be_up_once(run: Callable[..., Running], ray_module: dict[str, str]) -> None:
+    command = ["sh", "-c", "sleep 3"]
+    one = run(flags="--waitNodes=3", env=ray_module, command=command, before={"nodes": "2"})
+    until(lambda: "Ray is up" in one.log, what="a watched head that waits")
+    (one.folder / "nodes").write_text("3")
+    assert one.wait(10) == 0
+    assert one.log.count("Ray is up") == 1
+
+
 def test_sigterm_ends_a_head_that_waits_for_nodes(run: Callable[..., Running], ray_module: dict[str, str]) -> None:
     one = run(flags="--waitNodes=3", env=ray_module, command=["echo", "ran"], before={"nodes": "2"})
     until(lambda: "of 3 Ray nodes" in one.log, what="the head's sentence")
@@ -157,7 +215,8 @@ def test_sigterm_ends_a_head_that_waits_for_nodes(run: Callable[..., Running], r
 def test_an_image_without_ray_says_so(run: Callable[..., Running]) -> None:
     one = run(before={"bin/ray": None})
     assert one.wait(5) == 127
-    assert one.log == "volray: this image has no program named ray on its PATH\n"
+    assert "volray: there is no program named ray on this container's PATH" in one.log
+    assert "env: [{name: PATH, value: FOLDER:" in one.log
 
 
 def test_an_ipv6_address_is_refused_in_a_sentence(run: Callable[..., Running]) -> None:

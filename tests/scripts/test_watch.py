@@ -15,8 +15,9 @@ from tests.pods import container_of, injected, pod
 from tests.scripts.container import Running, prepare, start, until
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterator
+
+    from tests.scripts.heads import Head
 
 IN_TIME = 40.0
 """Seconds in which a dead Ray must have ended its container (design: Health)."""
@@ -205,21 +206,18 @@ def _told_to_end(run: Callable[..., Running], address: str) -> Running:
     return one
 
 
-def test_a_worker_takes_leave_of_a_head_that_lives(
-    run: Callable[..., Running], closed_port: tuple[socket.socket, str]
-) -> None:
+def test_a_worker_takes_leave_of_a_head_that_lives(run: Callable[..., Running], closed_port: tuple[Head, str]) -> None:
     head, address = closed_port
-    head.settimeout(10)
     head.listen()
     one = _told_to_end(run, address)
-    for _ in range(5):
-        head.accept()[0].close()
+    before = head.accepted
+    until(lambda: head.accepted >= before + 5, what="five looks at the head")
     (one.folder / "drained").touch()
     assert one.wait() == 5, one.log
 
 
 def test_a_worker_whose_head_is_gone_ends_without_leave(
-    run: Callable[..., Running], closed_port: tuple[socket.socket, str]
+    run: Callable[..., Running], closed_port: tuple[Head, str]
 ) -> None:
     head, address = closed_port
     head.listen()

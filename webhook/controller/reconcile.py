@@ -188,15 +188,16 @@ def _owners(metadata: Object, ours: Object) -> list[Object]:
 
 
 def _ports(spec: Object, wanted: Object) -> list[Object]:
-    """Ours, in our order. A port keeps what others wrote on it, a mesh's `appProtocol` for example.
+    """Return our ports, in our order. A port keeps what others wrote on it, another `appProtocol` for example.
 
     A nodePort goes with the type that brought it.
     """
     found: list[Object] = spec.get("ports") or []
-    if spec.get("type") == wanted["type"] and [_essence(port) for port in found] == wanted["ports"]:
+    as_wanted = [_essence(port) for port in found] == [_essence(port) for port in wanted["ports"]]
+    if spec.get("type") == wanted["type"] and as_wanted:
         return found
     others = {port.get("name"): _without(port, {*_PORT_FIELDS, "nodePort"}) for port in found}
-    return [{**others.get(port["name"], {}), **port} for port in wanted["ports"]]
+    return [{**port, **others.get(port["name"], {})} for port in wanted["ports"]]
 
 
 def _without(fields: Object, names: Collection[str]) -> Object:
