@@ -20,8 +20,6 @@ done
 """
 """In the pod, so that many tries cost one `kubectl exec`."""
 
-_CONNECT: Final = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 5).close()"
-
 
 def probes_of(job: RayJob, pod: str) -> dict[str, Object]:
     """Return the probes of a pod's first container as the pod's spec has them, by kind."""
@@ -30,29 +28,21 @@ def probes_of(job: RayJob, pod: str) -> dict[str, Object]:
 
 
 def fails_within(probe: Object) -> int:
-    """Return the seconds after a container's start in which a probe that never succeeds has failed for good.
+    """Return the seconds after a container's start in which a probe that never succeeds has used up its tries.
 
-    The kubelet tries once a period, and does not try before the initial delay is over: one period more.
+    The kubelet tries once a period, for the first time up to one period after the initial delay.
     """
-    tries: int = 1 + probe["failureThreshold"]
-    seconds: int = probe.get("initialDelaySeconds", 0) + tries * probe["periodSeconds"] + probe["timeoutSeconds"]
-    return seconds
+    tries: int = probe["failureThreshold"] * probe["periodSeconds"]
+    longest: int = probe.get("initialDelaySeconds", 0) + tries + probe["timeoutSeconds"]
+    return longest
 
 
 def assert_succeeds(job: RayJob, pod: str, probe: Object, times: int) -> None:
     """Run the probe's own command in the pod so many times; each try must succeed within the probe's timeout."""
-    limit = str(probe["timeoutSeconds"])
+    limit: int = probe["timeoutSeconds"]
     done = job.cluster.kubectl(
-        *("-n", job.namespace, "exec", pod, "--", "sh", "-c", _REPEATED, "probe", str(times), limit),
-        *_command(probe, job.pods()[pod]),
-        seconds=times * probe["timeoutSeconds"] + 30,
+        *("-n", job.namespace, "exec", pod, "--", "sh", "-c", _REPEATED, "probe", str(times), str(limit)),
+        *probe["exec"]["command"],
+        seconds=times * limit + 30,
     )
     assert done.returncode == 0, f"{pod}: {done.stdout}{done.stderr}"
-
-
-def _command(probe: Object, pod: Object) -> list[str]:
-    if "exec" in probe:
-        command: list[str] = probe["exec"]["command"]
-        return command
-    # A tcpSocket, the only other kind that volray makes: what the kubelet does from outside is done from inside.
-    return ["python3", "-I", "-S", "-c", _CONNECT, pod["status"]["podIP"], str(probe["tcpSocket"]["port"])]
