@@ -30,10 +30,14 @@ controlplane: $(VENV)/installed ## Build etcd, Kubernetes and Volcano for the te
 	@$(BIN)/python -m tests.controlplane.build
 
 images: $(VENV)/installed ## Build the images of Ray and volray for the tests on a node, as root on Linux, without Docker: minutes once
-	@$(BIN)/python -m tests.images.build
+	@$(SELECTED) $(BIN)/python -m tests.images.build
 
-e2e: $(VENV)/installed node-packages ## Pods with real Ray on real nodes, as root on Linux, or on a cluster: VOLRAY_E2E_KUBECONFIG=FILE; E2E=tests
-	@$(BIN)/python -m tests.e2e.enclosed $(BIN)/pytest --timeout=600 $(or $(E2E),tests/e2e)
+# RAY=all tests every Ray of tests/images/rays.py in full, RAY=2.40.0 that one and nothing else.
+SELECTED = $(if $(RAY),VOLRAY_E2E_RAYS='$(RAY)')
+E2E_TESTS = $(or $(E2E),$(if $(filter-out all,$(RAY)),tests/e2e/matrix,tests/e2e))
+
+e2e: $(VENV)/installed node-packages ## Pods with real Ray on real nodes, as root on Linux, or on a cluster: VOLRAY_E2E_KUBECONFIG=FILE; E2E=tests; RAY=all
+	@$(SELECTED) $(BIN)/python -m tests.e2e.enclosed $(BIN)/pytest --timeout=600 $(E2E_TESTS)
 
 e2e-bench: $(VENV)/installed node-packages ## volray beside Volcano's ray plugin and beside YAML by hand; JSON, a table and a picture in .run/bench
 	@$(BIN)/python -m tests.e2e.enclosed $(BIN)/python -m tests.e2e.bench $(BENCH)

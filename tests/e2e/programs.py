@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from tests import cache
-from tests.images.build import RAY
+from tests.images.rays import NEWEST
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,13 +24,13 @@ def ray_client() -> Path:
 
     Not one of volray's own dependencies: half a gigabyte, for one test.
     """
-    folder = cache.folder(f"ray-{RAY}")
+    folder = cache.folder(f"ray-{NEWEST.version}")
     program = folder / "bin" / "ray"
     if not program.exists():
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=100)
         pip: list[str | Path] = [folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, f"ray[default]=={RAY}"], check=True, timeout=900)
+        subprocess.run([*pip, f"ray[default]=={NEWEST.version}"], check=True, timeout=900)
     return program
 
 

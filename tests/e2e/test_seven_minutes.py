@@ -1,6 +1,7 @@
-"""Five minutes in which nothing may be restarted: Ray without HTTP, Ray under load, and a dashboard that hangs.
+"""Minutes in which nothing may be restarted: Ray at rest, without HTTP, under load, and with a dashboard that hangs.
 
-All of them run at once; what they have to outlast is each other, too.
+They are more than seven, in which a liveness probe that always fails has used up its tries. All Jobs run at once, so
+each has to outlast the others, too.
 """
 
 import signal
@@ -14,6 +15,7 @@ import pytest
 
 from tests.controlplane.waiting import wait
 from tests.e2e.cluster import Cluster
+from tests.e2e.probes import fails_within, probes_of
 from tests.e2e.processes import send
 from tests.e2e.ray_job import RayJob
 from tests.e2e.running import Jobs
@@ -22,9 +24,9 @@ from tests.e2e.whole import END_SECONDS, assert_no_pod_without_ray
 
 Object = dict[str, Any]
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
-WATCHED = 300
+WATCHED = 450
 """Seconds; what a backstop probe kills wrongly, it kills in these."""
 
 STOPPED = 60
@@ -50,15 +52,20 @@ while True:
 
 @dataclass(frozen=True)
 class Watched:
-    """The Jobs of these five minutes."""
+    """The Jobs of these minutes."""
 
+    at_rest: RayJob
     plain: RayJob
     without_dashboard: RayJob
     busy: RayJob
 
     @property
     def all(self) -> tuple[RayJob, ...]:
-        return (self.plain, self.without_dashboard, self.busy)
+        return (self.at_rest, self.plain, self.without_dashboard, self.busy)
+
+
+def at_rest(namespace: str) -> Object:
+    return small_job(namespace, "at-rest", dashboard=True)
 
 
 def plain(namespace: str) -> Object:
@@ -81,10 +88,10 @@ def busy(namespace: str) -> Object:
 
 @pytest.fixture(scope="module")
 def watched(cluster: Cluster) -> Iterator[Watched]:
-    """Five minutes of them, over by now; for one of these minutes the dashboard of the busy one was stopped."""
+    """These minutes, over by now; for one of them the dashboard of the busy one was stopped."""
     with closing(Jobs(cluster)) as jobs:
         namespace = jobs.namespace()
-        found = Watched(*(jobs.start(make(namespace)) for make in (plain, without_dashboard, busy)))
+        found = Watched(*(jobs.start(make(namespace)) for make in (at_rest, plain, without_dashboard, busy)))
         for job in found.all:
             wait(lambda job=job: alive(job) == 2, f"{job.name} has two nodes", 300)  # type: ignore[misc]
         began = time.monotonic()
@@ -107,7 +114,14 @@ def wait_until(moment: float) -> None:
     wait(lambda: time.monotonic() >= moment, "the time has come", moment - time.monotonic() + 5)
 
 
-@pytest.mark.parametrize("name", ["plain", "without_dashboard", "busy"])
+@pytest.mark.parametrize("name", ["at_rest", "plain", "without_dashboard", "busy"])
+@pytest.mark.parametrize("task", ["head", "worker"])
+def test_the_liveness_probe_has_had_all_its_tries(watched: Watched, name: str, task: str) -> None:
+    job: RayJob = getattr(watched, name)
+    assert fails_within(probes_of(job, job.pod(task))["livenessProbe"]) < WATCHED
+
+
+@pytest.mark.parametrize("name", ["at_rest", "plain", "without_dashboard", "busy"])
 def test_nothing_was_restarted(watched: Watched, name: str) -> None:
     job: RayJob = getattr(watched, name)
     assert set(job.restarts().values()) == {0}
