@@ -33,14 +33,24 @@ _CONNECT: Final = {
 """Ten seconds in all, as Ray's own 10 times 1000: a raylet looks at once for the socket that another thread of it has
 still to open, and where it comes too early it sleeps for the whole pause (seen: a node up a second later)."""
 
+_HEADS: Final = {"gcs": "port", "dashboard": "dashboard_port", "client-server": "client_port"}
+"""The ports of the head's Service."""
+
 _LONGEST_PORT_NAME: Final = 15
 _SUFFIX: Final = "-ray"
 
 _SHELL_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def environment(
-    role: Role, settings: Settings, container: Object, job: str, namespace: str, *, own: bool
+def environment(  # noqa: PLR0913 - what a container is, where it is, and who starts Ray in it
+    role: Role,
+    settings: Settings,
+    container: Object,
+    job: str,
+    namespace: str,
+    *,
+    own: bool,
+    unknown: frozenset[str] = frozenset(),
 ) -> list[Object]:
     """The variables to add to a container.
 
@@ -51,6 +61,8 @@ def environment(
         job: The Job's name.
         namespace: The Job's namespace.
         own: The container starts Ray itself, so that none of our scripts reads a variable.
+        unknown: Ports (fields of the settings) that only the running container knows. An address with a wrong port
+            makes `ray.init()` fail after two minutes; without the variable it finds the Ray of its own container.
     """
     theirs = {variable["name"]: variable for variable in container.get("env") or ()}
     address = _address(role, theirs, job, namespace)
@@ -66,6 +78,8 @@ def environment(
         "RAY_raylet_liveness_self_check_interval_ms": str(SELF_CHECK_MILLISECONDS),
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": str(DRAIN_SECONDS),
     }
+    for field in unknown & _ADDRESSES.keys():
+        del wanted[_ADDRESSES[field]]
     if not _CONNECT.keys() & theirs.keys():
         wanted |= _CONNECT
     if settings.log_to_stderr:
@@ -74,6 +88,7 @@ def environment(
 
 
 _OUR_IP: Final = "$(VOLRAY_POD_IP)"
+_ADDRESSES: Final = {"port": "RAY_ADDRESS", "dashboard_port": "RAY_API_SERVER_ADDRESS"}
 
 
 def _variable(name: str, value: str | Object) -> Object:
@@ -115,19 +130,24 @@ def lost_names(container: Object) -> Iterable[Finding]:
             yield finding(Code.ENV_NAME_LOST, env=variable["name"])
 
 
-def ports(role: Role, settings: Settings, container: Object, *, own: bool, host_network: bool) -> list[Object]:
+def ports(
+    role: Role,
+    settings: Settings,
+    container: Object,
+    *,
+    own: bool,
+    host_network: bool,
+    unknown: frozenset[str] = frozenset(),
+) -> list[Object]:
     """The ports to declare: each number that the container does not declare yet.
 
     The agent's is declared only where others must know of it: where the user chose it, and on the host's network,
     where the scheduler keeps two Ray nodes apart by it. A container that starts Ray itself has its metrics and agent
-    where we cannot know.
+    where we cannot know, and maybe some of the Service's ports (`unknown`, fields of the settings).
     """
-    named = {
-        "gcs": settings.port,
-        "dashboard": settings.dashboard_port,
-        "client-server": settings.client_port,
-    }
-    wanted = dict(named) if role == "head" else {}
+    wanted: dict[str, int] = {}
+    if role == "head":
+        wanted |= {name: getattr(settings, field) for name, field in _HEADS.items() if field not in unknown}
     if not own:
         wanted["metrics"] = settings.metrics_port
         if host_network or settings.agent_port != DEFAULT_AGENT_PORT:
