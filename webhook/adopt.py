@@ -10,10 +10,21 @@ from webhook import patch, shape
 from webhook.environment import keeps_state
 from webhook.errors import RefusedError
 from webhook.gang import missing_replicas
-from webhook.jobs import PLUGIN, Task, is_asked, is_declined, is_labelled, mistakes, tasks_of
+from webhook.jobs import (
+    PLUGIN,
+    Task,
+    chosen_container,
+    is_asked,
+    is_declined,
+    is_labelled,
+    mistakes,
+    port_flags,
+    ray_container,
+    tasks_of,
+)
 from webhook.names import ARGS, OPT_IN
 from webhook.reasons import Code, Finding, finding
-from webhook.roles import Chosen, choose_container, is_opted_in, wanted_container
+from webhook.roles import is_opted_in, wanted_container
 from webhook.settings import RECONNECT_STORED, flag_of
 
 if TYPE_CHECKING:
@@ -81,7 +92,7 @@ def _plugins(job: Object) -> list[Object]:
 
 def _stamps(job: Object, nodes: dict[int, Task]) -> Iterable[Object]:
     """A labelled task that is no node needs the flags as well: without them its pods might be taken for nodes."""
-    shared = _reconnect(nodes.values())
+    shared = [*_reconnect(nodes.values()), *port_flags(nodes.values()).values()]
     for index, task in nodes.items():
         flags = _flags(job, task, [*_container(task), *shared] if task.role else [])
         yield from _template(index, task, flags)
@@ -109,25 +120,6 @@ def _template(index: int, task: Task, flags: str) -> list[Object]:
         *(patch.merge(metadata, path, "labels", label) if label else ()),
         *(patch.merge(metadata, path, "annotations", note) if note else ()),
     ]
-
-
-def chosen_container(task: Task) -> Chosen | None:
-    """Ray's container in a template that has, or will have, the opt-in label."""
-    if task.role is None:
-        return None
-    chosen = choose_container(
-        task.body["template"]["spec"]["containers"], task.name, task.role, task.parsed.settings, opted_in=True
-    )
-    return chosen if isinstance(chosen, Chosen) else None
-
-
-def ray_container(task: Task) -> Object | None:
-    """That container itself."""
-    chosen = chosen_container(task)
-    if chosen is None:
-        return None
-    found: Object = task.body["template"]["spec"]["containers"][chosen.index]
-    return found
 
 
 def _container(task: Task) -> list[str]:

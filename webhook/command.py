@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from webhook.names import COMMAND
 from webhook.reasons import Code, Finding, finding
 from webhook.script import start_script
 from webhook.settings import DEFAULTS, PORTS, flag_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from webhook.names import Object
     from webhook.resources import NodeResources
     from webhook.roles import Role
     from webhook.settings import Settings
     from webhook.start_args import StartArgs
-
-_STARTS_RAY: Final = re.compile(r"(?<![\w.-])ray\s+(?:start|symmetric-run)(?![\w-])")
 
 WORKER_PORTS: Final = (10002, 19999)
 """Where Ray's worker processes listen by default; `ray start` refuses a port of its own among them."""
@@ -40,20 +36,6 @@ class Node:
     settings: Settings
     resources: NodeResources
     extra: StartArgs
-
-
-def starts_ray(container: Object) -> bool:
-    """Whether the words `ray start` stand in the command: such a container starts Ray itself."""
-    words = [*(container.get("command") or ()), *(container.get("args") or ())]
-    return _STARTS_RAY.search(" ".join(words)) is not None
-
-
-def command_mode(annotations: Mapping[str, str]) -> tuple[str, list[Finding]]:
-    """`keep` (the default), `own` or `replace`, from the annotation `ray.volcano.sh/command`."""
-    said = annotations.get(COMMAND, "keep")
-    if said in {"keep", "own", "replace"}:
-        return said, []
-    return "keep", [finding(Code.UNKNOWN_COMMAND_MODE, found=said)]
 
 
 def wrapped(node: Node, container: Object, *, keep: bool) -> tuple[list[str], list[str]]:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from webhook.adopt import ray_container
-from webhook.command import command_mode, starts_ray
 from webhook.gang import stuck
-from webhook.jobs import is_labelled, tasks_of
+from webhook.jobs import is_labelled, ports_of, ray_container, start_of, tasks_of
 from webhook.names import OPT_IN
 from webhook.reasons import Code, Finding, finding
 from webhook.roles import is_opted_in
@@ -42,7 +40,9 @@ def doubts(job: Object) -> Iterable[tuple[str, Finding]]:
         return
     yield from (("", doubt) for doubt in _service_plugin(job["spec"].get("plugins") or {}))
     yield from (("", doubt) for doubt in stuck(job))
-    for task in tasks_of(job):
+    tasks = tasks_of(job)
+    yield from (("", doubt) for doubt in _other_ports(tasks))
+    for task in tasks:
         if task.role and not is_opted_in(task.labels):
             label = f'labels: {{{OPT_IN}: "true"}}'
             yield "", finding(Code.UNLABELLED_NODE, task=task.name, role=task.role, yaml=label)
@@ -52,9 +52,27 @@ def doubts(job: Object) -> Iterable[tuple[str, Finding]]:
 
 def _has_command(head: Task) -> bool:
     """Whether the head runs a program of the user's beside Ray; of one that starts Ray itself we know nothing."""
-    container = ray_container(head)
-    mode, _ = command_mode(head.annotations)
-    return bool(mode == "keep" and container and container.get("command") and not starts_ray(container))
+    container, start = ray_container(head), start_of(head)
+    return bool(start and start.mode == "keep" and container and container.get("command"))
+
+
+def _other_ports(tasks: list[Task]) -> Iterable[Finding]:
+    """Workers whose own command joins a port on which the head will have no Ray."""
+    heads = [task for task in tasks if task.role == "head"]
+    if len(heads) != 1:
+        return
+    head, ports = heads[0], ports_of(heads[0])
+    for worker in tasks:
+        start = start_of(worker)
+        joined = start.own.joins if worker.role == "worker" and start and start.own else None
+        if joined is not None and "port" not in ports.unknown and joined != ports.settings.port:
+            yield finding(
+                Code.OWN_START_JOINS_ELSEWHERE,
+                worker=worker.name,
+                found=joined,
+                head=head.name,
+                port=ports.settings.port,
+            )
 
 
 def _ends(job: Object, head: Task) -> Iterable[Finding]:

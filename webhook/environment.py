@@ -33,6 +33,9 @@ _CONNECT: Final = {
 """Ten seconds in all, as Ray's own 10 times 1000: a raylet looks at once for the socket that another thread of it has
 still to open, and where it comes too early it sleeps for the whole pause (seen: a node up a second later)."""
 
+_HEADS: Final = {"gcs": "port", "dashboard": "dashboard_port", "client-server": "client_port"}
+"""The ports of the head's Service."""
+
 _LONGEST_PORT_NAME: Final = 15
 _SUFFIX: Final = "-ray"
 
@@ -64,8 +67,16 @@ def storage_namespace(metadata: Object, job: str, namespace: str) -> str:
     return f"{namespace}.{job}"
 
 
-def environment(  # noqa: PLR0913 - each is a thing that decides over a variable
-    role: Role, settings: Settings, container: Object, job: str, namespace: str, *, own: bool, storage: str
+def environment(  # noqa: PLR0913 - what a container is, where it is, and who starts Ray in it
+    role: Role,
+    settings: Settings,
+    container: Object,
+    job: str,
+    namespace: str,
+    *,
+    own: bool,
+    storage: str,
+    unknown: frozenset[str] = frozenset(),
 ) -> list[Object]:
     """The variables to add to a container.
 
@@ -77,6 +88,8 @@ def environment(  # noqa: PLR0913 - each is a thing that decides over a variable
         namespace: The Job's namespace.
         own: The container starts Ray itself, so that none of our scripts reads a variable.
         storage: The name for the state of a head that keeps it in Redis.
+        unknown: Ports (fields of the settings) that only the running container knows. An address with a wrong port
+            makes `ray.init()` fail after two minutes; without the variable it finds the Ray of its own container.
     """
     theirs = {variable["name"]: variable for variable in container.get("env") or ()}
     address = _address(role, theirs, job, namespace)
@@ -92,6 +105,8 @@ def environment(  # noqa: PLR0913 - each is a thing that decides over a variable
         "RAY_raylet_liveness_self_check_interval_ms": str(SELF_CHECK_MILLISECONDS),
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": str(DRAIN_SECONDS),
     }
+    for field in unknown & _ADDRESSES.keys():
+        del wanted[_ADDRESSES[field]]
     if not _CONNECT.keys() & theirs.keys():
         wanted |= _CONNECT
     if settings.log_to_stderr:
@@ -102,6 +117,7 @@ def environment(  # noqa: PLR0913 - each is a thing that decides over a variable
 
 
 _OUR_IP: Final = "$(VOLRAY_POD_IP)"
+_ADDRESSES: Final = {"port": "RAY_ADDRESS", "dashboard_port": "RAY_API_SERVER_ADDRESS"}
 
 
 def _variable(name: str, value: str | Object) -> Object:
@@ -159,19 +175,24 @@ def variable_findings(role: Role, settings: Settings, container: Object) -> Iter
         yield finding(Code.PRINTS_IN_POD_LOGS)
 
 
-def ports(role: Role, settings: Settings, container: Object, *, own: bool, host_network: bool) -> list[Object]:
+def ports(
+    role: Role,
+    settings: Settings,
+    container: Object,
+    *,
+    own: bool,
+    host_network: bool,
+    unknown: frozenset[str] = frozenset(),
+) -> list[Object]:
     """The ports to declare: each number that the container does not declare yet.
 
     The agent's is declared only where others must know of it: where the user chose it, and on the host's network,
     where the scheduler keeps two Ray nodes apart by it. A container that starts Ray itself has its metrics and agent
-    where we cannot know.
+    where we cannot know, and maybe some of the Service's ports (`unknown`, fields of the settings).
     """
-    named = {
-        "gcs": settings.port,
-        "dashboard": settings.dashboard_port,
-        "client-server": settings.client_port,
-    }
-    wanted = dict(named) if role == "head" else {}
+    wanted: dict[str, int] = {}
+    if role == "head":
+        wanted |= {name: getattr(settings, field) for name, field in _HEADS.items() if field not in unknown}
     if not own:
         wanted["metrics"] = settings.metrics_port
         if host_network or settings.agent_port != DEFAULT_AGENT_PORT:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from webhook import patch, settings, shape, start_args
-from webhook.command import Node, command_mode, port_mistakes, starts_ray, wrapped
+from webhook.command import Node, port_mistakes, wrapped
 from webhook.environment import (
     environment,
     lost_names,
@@ -18,6 +18,7 @@ from webhook.environment import (
 )
 from webhook.errors import RefusedError
 from webhook.names import ARGS, INJECTED, JOB_NAME, NODE_TYPE, START_ARGS
+from webhook.own_start import InEffect, Start, in_effect, who_starts_ray
 from webhook.probes import probes
 from webhook.reasons import Code, Finding, finding
 from webhook.resources import NodeResources, findings_of, memory_findings, node_resources, object_store
@@ -61,15 +62,22 @@ class _Subject:
     job: str
     namespace: str
     role: Role
-    settings: Settings
+    ports: InEffect
     container: Object
     """Ray's."""
     path: str
     """Where that container is in the pod."""
-    keep: bool
-    """The user's command stays."""
-    own: bool
-    """Ray is started by the container itself, in a way that we cannot know."""
+    start: Start
+
+    @property
+    def settings(self) -> Settings:
+        """With the ports on which Ray will listen."""
+        return self.ports.settings
+
+    @property
+    def own(self) -> bool:
+        """Whether the container starts Ray itself."""
+        return self.start.mode == "own"
 
 
 def inject(pod: Object, namespace: str, *, ipv6: bool = False) -> Injection:
@@ -108,16 +116,14 @@ def inject(pod: Object, namespace: str, *, ipv6: bool = False) -> Injection:
     if isinstance(chosen, Finding):
         _refuse(where, mistakes + ([chosen] if chosen.code is Code.SEVERAL_CONTAINERS else []))
         return Injection(chosen, role)
-    mode, mode_mistakes = command_mode(annotations)
     if ipv6:
         mistakes.append(finding(Code.IPV6))
     container = spec["containers"][chosen.index]
-    own = mode == "own" or (mode == "keep" and starts_ray(container))
+    start = who_starts_ray(annotations, container, role)
     path = patch.pointer("spec", "containers", chosen.index)
-    subject = _Subject(
-        spec, metadata, job, namespace, role, parsed.settings, container, path, keep=mode == "keep", own=own
-    )
-    return _injection(subject, chosen, where, [*mistakes, *mode_mistakes])
+    ports_in_effect = in_effect(parsed, start)
+    subject = _Subject(spec, metadata, job, namespace, role, ports_in_effect, container, path, start)
+    return _injection(subject, chosen, where, [*mistakes, *start.mistakes])
 
 
 @lru_cache(maxsize=1024)
@@ -169,7 +175,8 @@ def _injection(subject: _Subject, chosen: Chosen, where: str, mistakes: list[Fin
 
 def _own(subject: _Subject, chosen: Chosen) -> Injection:
     operations = (*_metadata(subject), *_environment(subject), *_ports(subject))
-    return Injection(finding(Code.INJECTED_OWN), subject.role, operations, (*chosen.warnings, *_doubts(subject)))
+    warnings = (*chosen.warnings, *subject.start.warnings, *subject.ports.warnings, *_doubts(subject))
+    return Injection(finding(Code.INJECTED_OWN), subject.role, operations, warnings)
 
 
 def _clashes(subject: _Subject, node: Node) -> Iterable[Finding]:
@@ -178,7 +185,7 @@ def _clashes(subject: _Subject, node: Node) -> Iterable[Finding]:
     yield from taken_ports(subject.role, subject.settings, [*others, *sidecars])
     yield from port_mistakes(node)
     container = subject.container
-    if subject.keep and container.get("args") and not container.get("command"):
+    if subject.start.mode == "keep" and container.get("args") and not container.get("command"):
         yield finding(Code.ARGS_WITHOUT_COMMAND, container=container["name"])
 
 
@@ -211,7 +218,7 @@ def _metadata(subject: _Subject) -> list[Object]:
 
 def _container(subject: _Subject, node: Node) -> list[Object]:
     container, path = subject.container, subject.path
-    command, args = wrapped(node, container, keep=subject.keep)
+    command, args = wrapped(node, container, keep=subject.start.mode == "keep")
     return [
         *patch.put(container, path, "command", command),
         *(patch.put(container, path, "args", args) if args else patch.drop(container, path, "args")),
@@ -230,6 +237,7 @@ def _environment(subject: _Subject) -> list[Object]:
         subject.namespace,
         own=subject.own,
         storage=storage_namespace(subject.metadata, subject.job, subject.namespace),
+        unknown=subject.ports.unknown,
     )
     return patch.extend(subject.container, subject.path, "env", variables)
 
@@ -241,6 +249,7 @@ def _ports(subject: _Subject) -> list[Object]:
         subject.container,
         own=subject.own,
         host_network=bool(subject.spec.get("hostNetwork")),
+        unknown=subject.ports.unknown,
     )
     return patch.extend(subject.container, subject.path, "ports", declared)
 

@@ -23,8 +23,9 @@ from webhook.names import (
     TASK_INDEX,
     TASK_SPEC,
 )
+from webhook.own_start import InEffect, Start, in_effect, told_flags, who_starts_ray
 from webhook.reasons import Code, Finding, finding
-from webhook.roles import is_opted_in, role_of
+from webhook.roles import Chosen, choose_container, is_opted_in, role_of
 from webhook.service import head_service, name_mistakes
 
 if TYPE_CHECKING:
@@ -233,8 +234,55 @@ def _said(value: object) -> str:
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def pod_of(job: Object, task: Task, namespace: str, index: int = 0) -> Object:
+def chosen_container(task: Task) -> Chosen | None:
+    """Ray's container in a template that has, or will have, the opt-in label."""
+    if task.role is None:
+        return None
+    chosen = choose_container(
+        task.body["template"]["spec"]["containers"], task.name, task.role, task.parsed.settings, opted_in=True
+    )
+    return chosen if isinstance(chosen, Chosen) else None
+
+
+def ray_container(task: Task) -> Object | None:
+    """That container itself."""
+    chosen = chosen_container(task)
+    if chosen is None:
+        return None
+    found: Object = task.body["template"]["spec"]["containers"][chosen.index]
+    return found
+
+
+def start_of(task: Task) -> Start | None:
+    """Return who starts Ray in the pods of a task; None where it is no node, or has no container for Ray."""
+    container = ray_container(task)
+    if task.role is None or container is None:
+        return None
+    return who_starts_ray(task.annotations, container, task.role)
+
+
+def ports_of(task: Task) -> InEffect:
+    """Return the settings of a task with the ports on which its Ray will listen."""
+    start = start_of(task)
+    return InEffect(task.parsed.settings) if start is None else in_effect(task.parsed, start)
+
+
+def port_flags(tasks: Iterable[Task]) -> dict[str, str]:
+    """Return the flags for every node's template, by the field, where the head's own command decides on the ports.
+
+    A worker's pod does not show the head's command. A flag that the user wrote is theirs.
+    """
+    nodes = list(tasks)
+    given = {field for task in nodes for field in task.parsed.given}
+    starts = [start for task in nodes if task.role == "head" and (start := start_of(task))]
+    flags = {field: flag for start in starts for field, flag in told_flags(start).items()}
+    return {field: flag for field, flag in flags.items() if field not in given}
+
+
+def pod_of(job: Object, task: Task, namespace: str, index: int = 0, *, told: Iterable[str] = ()) -> Object:
     """The pod that Volcano makes of a task, with the Job's volumes, without what its plugins and the apiserver add.
+
+    `told` are the flags that adoption would write into a template of a node that has none of them.
 
     Source: volcano pkg/controllers/job `createJobPod`, and pods recorded from Volcano 1.14.
     """
@@ -247,7 +295,7 @@ def pod_of(job: Object, task: Task, namespace: str, index: int = 0) -> Object:
         QUEUE_NAME: spec.get("queue") or "default",
     }
     opted_in = {OPT_IN: "true"} if task.role else {}
-    flags = _flags(job, task.body)
+    flags = " ".join(part for part in (_flags(job, task.body), *(told if task.role else ())) if part)
     stamped = {ARGS: flags} if flags else {}
     return {
         "apiVersion": "v1",
@@ -275,25 +323,29 @@ def inject_job(job: Object, namespace: str) -> InjectedJob:
     name = job["metadata"].get("name")
     refusals = [RefusedError(found, f"Job {name}" if name else "")] if (found := mistakes(job)) else []
     injections: list[tuple[Task, Object, Injection]] = []
-    for task in tasks_of(job) if name else []:
-        pod = pod_of(job, task, namespace)
+    tasks = tasks_of(job)
+    told = port_flags(tasks).values()
+    for task in tasks if name else []:
+        pod = pod_of(job, task, namespace, told=told)
         try:
             injections.append((task, pod, inject(pod, namespace)))
         except RefusedError as error:
             refusals.append(error)
     if refusals:
         return InjectedJob(job, refusals=tuple(refusals))
-    head = next(task for task in tasks_of(job) if task.role == "head")
+    head = next(task for task in tasks if task.role == "head")
     return InjectedJob(
         _with_templates(job, injections),
-        head_service(name, namespace, head.name, head.parsed.settings),
+        head_service(name, namespace, head.name, ports_of(head).settings),
         tuple((task.name, injection) for task, _, injection in injections),
     )
 
 
 def pods_of(job: Object, namespace: str) -> list[Object]:
     """Every pod of the injected Job, injected: as they would be with volray in the cluster."""
-    pods = [pod_of(job, task, namespace, index) for task in tasks_of(job) for index in range(task.replicas)]
+    tasks = tasks_of(job)
+    told = port_flags(tasks).values()
+    pods = [pod_of(job, task, namespace, index, told=told) for task in tasks for index in range(task.replicas)]
     return [_patched(pod, inject(pod, namespace)) for pod in pods]
 
 

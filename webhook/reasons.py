@@ -83,6 +83,11 @@ class Code(StrEnum):
 
     ONLY_CONTAINER = "only-container"
     LABELLED_OTHER_TASK = "labelled-other-task"
+    OWN_START = "own-start"
+    OWN_PORT_UNREADABLE = "own-port-unreadable"
+    OWN_PORT_DIFFERS = "own-port-differs"
+    OWN_START_JOINS_ELSEWHERE = "own-start-joins-elsewhere"
+    START_ARGS_UNUSED = "start-args-unused"
     NO_CPU = "no-cpu"
     HOST_NETWORK_DNS = "host-network-dns"
     ENV_NAME_LOST = "env-name-lost"
@@ -171,7 +176,8 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         ),
         Code.UNKNOWN_COMMAND_MODE: Reason(
             "The annotation ray.volcano.sh/command is {found!r}.",
-            "Write own (it starts Ray itself) or replace (drop it), or leave the annotation out.",
+            "Write keep (volray starts Ray beside it), own (it starts Ray itself) or replace (drop it), "
+            "or leave the annotation out.",
         ),
         Code.SEVERAL_CONTAINERS: Reason(
             "No container is named {wanted}, and there are several: {found}.",
@@ -264,6 +270,29 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         Code.LABELLED_OTHER_TASK: Reason(
             "Task {task} carries ray.volcano.sh/cluster, but it is neither head nor worker: it is left alone.",
             "Add --worker={task} to ray.volcano.sh/args.",
+        ),
+        Code.OWN_START: Reason(
+            "The command contains `{words}`, so volray starts no Ray beside it.",
+            "Write ray.volcano.sh/command: keep if volray should start Ray, or ray.volcano.sh/command: own to silence "
+            "this.",
+        ),
+        Code.OWN_PORT_UNREADABLE: Reason(
+            "The command starts Ray with {found}, a port that is known only when it runs: {lost}, "
+            "and the head's Service has {port}.",
+            "Write the number in the command, or also as {flag}=N in ray.volcano.sh/args of every template.",
+        ),
+        Code.OWN_PORT_DIFFERS: Reason(
+            "The command starts Ray with {words}, so its port is {port}, but the Job has {flag}={said}.",
+            "Write {flag}={port} in plugins.ray or in ray.volcano.sh/args of every template, or {option}={said} in "
+            "the command.",
+        ),
+        Code.OWN_START_JOINS_ELSEWHERE: Reason(
+            "The command of task {worker} joins Ray at port {found}, but Ray on the head task {head} has port {port}.",
+            "Write the same port in both.",
+        ),
+        Code.START_ARGS_UNUSED: Reason(
+            "ray.volcano.sh/start-args ({found}) has no effect, as the container starts Ray itself.",
+            "Write the options in its own command, and drop the annotation.",
         ),
         Code.NO_CPU: Reason(
             "Container {container} asks for no CPU: Ray will count all of the node's.",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from webhook import patch
 from webhook.adopt import OPTED_IN
 from webhook.errors import RefusedError
-from webhook.jobs import PLUGIN, Task, is_asked, tasks_of
+from webhook.jobs import PLUGIN, Task, is_asked, start_of, tasks_of
 from webhook.names import ARGS, COMMAND, OPT_IN, PREFIX, ROLE, START_ARGS
 from webhook.reasons import Code, Finding, finding
 from webhook.roles import is_opted_in
@@ -58,7 +58,8 @@ def restore(job: Object, old: Object) -> tuple[Object, ...]:
     if len(job["spec"].get("tasks") or ()) != len(old["spec"].get("tasks") or ()):
         return ()  # Volcano refuses that in words of its own
     pairs = list(zip(tasks_of(job), tasks_of(old), strict=True))
-    if changes := [change for task, kept in pairs for change in _changes(job, task, kept)]:
+    settled = _SETTLED | _own_ports(kept for _, kept in pairs)
+    if changes := [change for task, kept in pairs for change in _changes(job, task, kept, settled)]:
         raise RefusedError(dict.fromkeys(changes))
     wanted = _spec(job, old["spec"], pairs)
     return (*_operations(job["spec"], wanted), *(_timestamps(job, old) if wanted == old["spec"] else ()))
@@ -91,7 +92,17 @@ def _timeless(entry: Object) -> Object:
     return {key: value for key, value in entry.items() if key != "time"}
 
 
-def _changes(job: Object, task: Task, kept: Task) -> Iterable[Finding]:
+def _own_ports(tasks: Iterable[Task]) -> frozenset[str]:
+    """The ports that adoption wrote into the flags because the head's own command has them."""
+    found: set[str] = set()
+    for task in tasks:
+        start = start_of(task) if task.role == "head" else None
+        ports = start.own.ports if start and start.own else ()
+        found |= {port.field for port in ports if getattr(task.parsed.settings, port.field) == port.number}
+    return frozenset(found)
+
+
+def _changes(job: Object, task: Task, kept: Task, settled: frozenset[str]) -> Iterable[Finding]:
     """How the settings of a Ray node would change; a missing label alone does not say so, a missing wish does."""
     if not is_opted_in(kept.labels):
         return
@@ -101,7 +112,7 @@ def _changes(job: Object, task: Task, kept: Task) -> Iterable[Finding]:
     yield from (mistake for mistake in task.parsed.mistakes if mistake not in kept.parsed.mistakes)
     for field in sorted(task.parsed.given | kept.parsed.given):
         then, now = getattr(kept.parsed.settings, field), getattr(task.parsed.settings, field)
-        if then != now and not (field in _SETTLED and field not in task.parsed.given):
+        if then != now and not (field in settled and field not in task.parsed.given):
             yield finding(Code.SETTINGS_CHANGED, task=kept.name, what=flag_of(field), then=_said(then), now=_said(now))
     for key in _USERS:
         then, now = kept.annotations.get(key), task.annotations.get(key)

@@ -65,6 +65,14 @@ def test_the_head_s_flags_make_its_service() -> None:
     assert (head.task, head.settings.port) == ("ray-head", 6380)
 
 
+def test_a_head_that_starts_ray_itself_has_its_service_on_the_ports_of_its_command() -> None:
+    head = task("head")
+    head["template"]["spec"]["containers"][0]["command"] = ["sh", "-c", "ray start --head --port=6344; python a.py"]
+    found = ray_job(tasks=[head, task("worker")]).head
+    assert found is not None
+    assert (found.settings.port, found.settings.dashboard_port) == (6344, 8265)
+
+
 @pytest.mark.parametrize(
     ("body", "has_head", "codes"),
     [

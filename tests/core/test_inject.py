@@ -179,7 +179,7 @@ def test_several_containers_are_refused_by_their_names() -> None:
 
 def test_the_choice_of_a_container_is_warned_of_in_one_that_starts_ray_itself_too() -> None:
     original = pod(labels=OPT_IN, name="main", command=STARTS_RAY)
-    assert [text[:20] for text in warnings(original)] == ["Ray starts in main, "]
+    assert [text[:20] for text in warnings(original)] == ["Ray starts in main, ", "The command contains"]
 
 
 def test_rays_container_may_stand_anywhere() -> None:
@@ -341,7 +341,7 @@ def test_metadata_that_is_null_is_made(key: str) -> None:
 @pytest.mark.parametrize(
     "container",
     [
-        {"command": STARTS_RAY},
+        {"command": STARTS_RAY, "own": True},
         {"command": ["entry.sh"], "own": True},
         {"args": ["serve"], "own": True},
         {"own": True},
@@ -362,6 +362,56 @@ def test_a_container_that_starts_ray_itself_gets_env_ports_and_label_only(contai
     made = container_of(injected(original))
     assert "VOLRAY_ADDRESS" not in env_of(made)
     assert [port["name"] for port in made["ports"]] == ["gcs", "dashboard", "client-server"]
+
+
+def test_a_command_that_starts_ray_itself_is_known_by_its_words_with_a_warning() -> None:
+    injection = inject(pod(command=STARTS_RAY), "default")
+    assert injection.reason.code is Code.INJECTED_OWN
+    assert [warning.code for warning in injection.warnings] == [Code.OWN_START]
+
+
+def test_a_command_whose_comment_says_ray_start_gets_ray_from_volray() -> None:
+    script = "# no ray start here: the plugin does it\nexec python train.py"
+    made = container_of(injected(pod(command=["bash", "-c", script])))
+    assert made["command"][:2] == ["/bin/sh", "-c"]
+    assert made["args"] == ["bash", "-c", script]
+
+
+def test_keep_puts_ray_beside_a_command_with_such_words_without_a_warning() -> None:
+    original = pod(annotations={COMMAND: "keep"}, command=STARTS_RAY, resources=CPU)
+    made = container_of(injected(original))
+    assert made["args"] == STARTS_RAY
+    assert {"livenessProbe", "readinessProbe"} <= made.keys()
+    assert warnings(original) == []
+
+
+MINDSPEED = ["bash", "-c", "ray start --head --port 6344 --dashboard-port=8260; ray status; python train.py"]
+
+
+def test_the_ports_of_an_own_start_are_those_of_the_pod() -> None:
+    made = container_of(injected(pod(command=MINDSPEED)))
+    assert env_of(made)["RAY_ADDRESS"] == "$(POD_IP):6344"
+    assert env_of(made)["RAY_API_SERVER_ADDRESS"] == "http://$(POD_IP):8260"
+    declared = {port["name"]: port["containerPort"] for port in made["ports"]}
+    assert declared == {"gcs": 6344, "dashboard": 8260, "client-server": 10001}
+
+
+def test_where_a_port_of_an_own_start_cannot_be_read_no_wrong_address_is_given() -> None:
+    original = pod(command=["sh", "-c", "ray start --head --port=$A --dashboard-port=$B"], annotations={COMMAND: "own"})
+    made = container_of(injected(original))
+    assert env_of(made).keys().isdisjoint({"RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"})
+    assert [port["name"] for port in made["ports"]] == ["client-server"]
+    assert [warning.code for warning in inject(original, "default").warnings] == [Code.OWN_PORT_UNREADABLE] * 2
+
+
+def test_the_flags_ports_of_a_worker_that_starts_ray_itself_are_those_of_its_pod() -> None:
+    made = container_of(injected(pod("worker", flags="--port=6344", command=["ray", "start", "--address=a:1"])))
+    assert env_of(made)["RAY_ADDRESS"] == "demo-head-svc.default.svc:6344"
+
+
+def test_start_args_beside_an_own_start_are_warned_of_and_not_judged() -> None:
+    original = pod(annotations={COMMAND: "own", START_ARGS: "--head"})
+    assert [warning.code for warning in inject(original, "default").warnings] == [Code.START_ARGS_UNUSED]
 
 
 def test_a_worker_that_starts_ray_itself_gets_no_ports() -> None:
@@ -436,7 +486,8 @@ def test_a_pod_that_resolves_the_head_is_not_warned_of(task: str, spec: Object) 
 
 
 def test_a_worker_that_starts_ray_itself_is_warned_of_the_hosts_network_too() -> None:
-    found = warnings(pod("worker", command=["ray", "start"], spec={"hostNetwork": True}))
+    own = {COMMAND: "own"}
+    found = warnings(pod("worker", annotations=own, command=["ray", "start"], spec={"hostNetwork": True}))
     assert [text[:11] for text in found] == ["hostNetwork"]
 
 
@@ -448,7 +499,8 @@ def test_a_variable_that_a_shell_may_drop_is_warned_of() -> None:
 
 
 def test_a_container_that_starts_ray_itself_has_no_shell_of_ours_to_drop_a_variable() -> None:
-    assert warnings(pod(command=STARTS_RAY, env=[{"name": "a.b", "value": "c"}])) == []
+    own = {COMMAND: "own"}
+    assert warnings(pod(annotations=own, command=STARTS_RAY, env=[{"name": "a.b", "value": "c"}])) == []
 
 
 def test_start_args_of_another_ray_are_passed_on_and_warned_of() -> None:
@@ -503,7 +555,8 @@ def test_an_unknown_role_is_refused(task: str) -> None:
 def test_an_unknown_command_mode_is_refused(container: dict[str, Any]) -> None:
     assert sentences(pod(annotations={COMMAND: "drop"}, **container)) == [
         "The annotation ray.volcano.sh/command is 'drop'. "
-        "Write own (it starts Ray itself) or replace (drop it), or leave the annotation out."
+        "Write keep (volray starts Ray beside it), own (it starts Ray itself) or replace (drop it), "
+        "or leave the annotation out."
     ]
 
 

@@ -725,7 +725,8 @@ def test_an_injected_job_stays_as_it_is() -> None:
             [
                 "Job demo: The head task head has replicas: 2. Write replicas: 1.",
                 "Job demo, task head: The annotation ray.volcano.sh/command is 'drop'. "
-                "Write own (it starts Ray itself) or replace (drop it), or leave the annotation out.",
+                "Write keep (volray starts Ray beside it), own (it starts Ray itself) or replace (drop it), "
+                "or leave the annotation out.",
                 "Job demo, task worker: ray.volcano.sh/args: there is no flag --prot=1. Write --port.",
             ],
         ),
@@ -812,3 +813,25 @@ def test_a_recorded_job_is_injected_left_alone_or_refused(name: str, outcome: di
 
 def test_every_recorded_job_is_in_the_table() -> None:
     assert len(recordings.names("job-create-*")) == 24
+
+
+def own_ports() -> Object:
+    """After the documentation of MindSpeed-RL and verl for Ascend: their own `ray start`, on other ports."""
+    whole = job(task("head"), task("worker", replicas=2), plugins={"ray": []})
+    head, worker = (one["template"]["spec"]["containers"][0] for one in whole["spec"]["tasks"])
+    head["command"] = ["bash", "-c", "ray start --head --port 6344 --dashboard-port=8260; ray status; python train.py"]
+    worker["command"] = ["bash", "-c", "ray start --address=$VC_HEAD_HOSTS:6344 --block"]
+    return whole
+
+
+def test_the_ports_of_the_heads_own_start_are_those_of_all_pods_and_of_the_service() -> None:
+    found = injected(own_ports())
+    assert found.service is not None
+    assert [port["port"] for port in found.service["spec"]["ports"]] == [6344, 8260, 10001]
+    hosts = ("$(POD_IP)", "demo-head-svc.team.svc")
+    for index, host in enumerate(hosts):
+        container = template(found, index)["spec"]["containers"][0]
+        assert env_of(container)["RAY_ADDRESS"] == f"{host}:6344"
+        assert env_of(container)["RAY_API_SERVER_ADDRESS"] == f"http://{host}:8260"
+    pods = jobs.pods_of(own_ports(), "team")
+    assert [env_of(container_of(pod))["RAY_ADDRESS"].rpartition(":")[2] for pod in pods] == ["6344"] * 3

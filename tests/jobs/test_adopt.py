@@ -160,6 +160,52 @@ def test_who_says_how_long_is_heard() -> None:
     assert flags(adopted(whole)) == [None, "--reconnectSeconds=30"]
 
 
+OWN_PORTS = {"command": ["bash", "-c", "ray start --head --port 6344 --dashboard-port=8260; python a.py"]}
+
+
+def test_all_nodes_are_told_of_the_ports_of_the_heads_own_start() -> None:
+    whole = asking("--waitHead=5", tasks=[task(container=OWN_PORTS), task("worker"), task("logger")])
+    stamped = "--waitHead=5 --port=6344 --dashboardPort=8260"
+    assert flags(adopted(whole)) == [stamped, stamped, None]
+    assert adopt(adopted(whole)).operations == ()
+
+
+def test_so_are_the_nodes_of_labelled_templates() -> None:
+    whole = labelled(task(container=OWN_PORTS), task("worker"))
+    assert flags(adopted(whole)) == ["--port=6344 --dashboardPort=8260"] * 2
+
+
+def test_a_flag_for_such_a_port_is_the_users() -> None:
+    whole = asking("--port=7000", tasks=[task(container=OWN_PORTS), task("worker")])
+    assert flags(adopted(whole)) == ["--port=7000 --dashboardPort=8260"] * 2
+    one = asking(tasks=[task(container=OWN_PORTS), task("worker", flags="--port=7000")])
+    assert flags(adopted(one)) == ["--dashboardPort=8260", "--port=7000 --dashboardPort=8260"]
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        {"command": ["ray", "start", "--head"]},
+        {"command": ["ray", "start", "--head", "--port=6379"]},
+        {"command": ["sh", "-c", "ray start --head --port=$PORT"]},
+        {"command": ["sh", "-c", "# ray start --head --port=6344"]},
+    ],
+    ids=["no port", "the default", "not readable", "no start"],
+)
+def test_nobody_is_told_of_a_port_that_is_the_default_or_unknown(container: Object) -> None:
+    assert flags(adopted(asking(tasks=[task(container=container), task("worker")]))) == [None, None]
+
+
+@pytest.mark.parametrize("mode", ["keep", "replace"])
+def test_a_head_that_volray_starts_is_on_the_ports_of_the_flags(mode: str) -> None:
+    head = task(container=OWN_PORTS, notes={"ray.volcano.sh/command": mode})
+    assert flags(adopted(asking(tasks=[head, task("worker")]))) == [None, None]
+
+
+def test_a_workers_own_start_is_nobodys_business() -> None:
+    assert flags(adopted(asking(tasks=[task(), task("worker", container=OWN_PORTS)]))) == [None, None]
+
+
 def test_a_workers_store_is_nobodys_business() -> None:
     assert flags(adopted(asking(tasks=[task(), task("worker", container=REDIS)]))) == [None, None]
 

@@ -101,6 +101,21 @@ def test_a_head_alone_is_a_cluster() -> None:
     assert warnings(labelled(task())) == []
 
 
+OWN, KEEP = ({"ray.volcano.sh/command": mode} for mode in ("own", "keep"))
+OWN_HEAD = ["sh", "-c", "ray start --head"]
+ENDLESS = [Code.NEVER_ENDS, Code.FAILS_FOR_EVER]
+
+
+def own_head(port: int | str, flags: str = "") -> Object:
+    container = {"command": ["sh", "-c", f"ray start --head --port={port} --block"]}
+    return task(container=container, notes=OWN, flags=flags)
+
+
+def own_worker(port: int | str, flags: str = "") -> Object:
+    container = {"command": ["sh", "-c", f"ray start --address=$HEAD:{port} --block"]}
+    return task("worker", container=container, notes=OWN, flags=flags)
+
+
 DOUBTED: list[tuple[str, Object, list[Code]]] = [
     ("OnFailure", labelled(task(container=COMMAND, policies=[COMPLETES])), [Code.FAILS_FOR_EVER]),
     ("no policy", labelled(task(container=COMMAND)), [Code.NEVER_ENDS, Code.FAILS_FOR_EVER]),
@@ -147,7 +162,28 @@ DOUBTED: list[tuple[str, Object, list[Code]]] = [
     ),
     ("minSuccess", labelled(task(container=COMMAND, policies=[RETRIES], spec=NEVER), minSuccess=1), []),
     ("no command", labelled(task(spec={"restartPolicy": "Always"})), []),
-    ("starts Ray itself", labelled(task(container={"command": ["sh", "-c", "ray start --head"]})), []),
+    ("starts Ray itself", labelled(task(container={"command": OWN_HEAD})), [Code.OWN_START]),
+    ("starts Ray itself, said so", labelled(task(container={"command": OWN_HEAD}, notes=OWN)), []),
+    ("such words, kept", labelled(task(container={"command": OWN_HEAD}, notes=KEEP)), ENDLESS),
+    ("such words in a comment", labelled(task(container={"command": ["sh", "-c", "# ray start"]})), ENDLESS),
+    (
+        "start-args beside an own start",
+        labelled(task(container={"command": OWN_HEAD}, notes={**OWN, "ray.volcano.sh/start-args": "--num-cpus=0"})),
+        [Code.START_ARGS_UNUSED],
+    ),
+    (
+        "other flags than the own start",
+        labelled(task(container={"command": OWN_HEAD}, notes=OWN, flags="--port=1"), task("worker", flags="--port=1")),
+        [Code.OWN_PORT_DIFFERS],
+    ),
+    ("the same flags", labelled(own_head(6344, "--port=6344"), own_worker(6344, "--port=6344")), []),
+    ("the same port", labelled(own_head(6379), own_worker(6379)), []),
+    ("another port", labelled(own_head(6379), own_worker(6380)), [Code.OWN_START_JOINS_ELSEWHERE]),
+    ("another port than volray's", labelled(task(), own_worker(6380)), [Code.OWN_START_JOINS_ELSEWHERE]),
+    ("the port of volray", labelled(task(flags="--port=6380"), own_worker(6380, "--port=6380")), []),
+    ("no number to compare", labelled(own_head("$PORT"), own_worker(6380)), [Code.OWN_PORT_UNREADABLE]),
+    ("a worker's variable", labelled(own_head(6379), own_worker("$PORT")), []),
+    ("a worker that volray starts", labelled(own_head(6379), WORKER), []),
     ("said to", labelled(task(container=COMMAND, notes={"ray.volcano.sh/command": "own"})), []),
     ("replaced", labelled(task(container=COMMAND, notes={"ray.volcano.sh/command": "replace"})), []),
     ("a worker's command", labelled(task(), task("worker", container=COMMAND)), []),
@@ -285,6 +321,14 @@ def test_is_warned_of(whole: Object, codes: list[Code]) -> None:
 def test_the_sentence_names_the_yaml() -> None:
     found = judge(labelled(task(container=COMMAND, spec=NEVER)), "team").warnings
     assert "Write in task head: policies: [{event: TaskCompleted, action: CompleteJob}]." in found[0].lines
+
+
+def test_a_worker_that_joins_another_port_is_named_with_the_head_and_both_ports() -> None:
+    (found,) = judge(labelled(own_head(6379), own_worker(6380)), "team").warnings
+    assert found.lines == (
+        "The command of task worker joins Ray at port 6380, but Ray on the head task head has port 6379.",
+        "Write the same port in both.",
+    )
 
 
 def test_a_pods_warning_says_of_which_task() -> None:

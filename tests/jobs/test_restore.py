@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 
 REDIS = {"env": [{"name": "RAY_REDIS_ADDRESS", "value": "redis:6379"}, {"name": "EMPTY", "value": ""}]}
 
+OWN_PORTS = {"command": ["bash", "-c", "ray start --head --port 6344 --dashboard-port=8260; python a.py"]}
+
 FILES = {
     "documentation": asking(),
     "svc": job(task(), task("worker", replicas=3), plugins={"ray": [], "svc": [], "env": []}),
     "flags": asking("--port=6380", "--dashboardPort=8266"),
     "own flags": asking("--port=6380", tasks=[task(flags="--waitNodes=2"), task("worker", flags="--waitHead=5")]),
     "other container": asking(tasks=[task(container={"name": "ray"}), task("worker")]),
+    "own ports": asking(tasks=[task(container=OWN_PORTS), task("worker")]),
+    "own ports, labelled": labelled(task(container=OWN_PORTS), task("worker")),
     "store": asking(tasks=[task(container=REDIS), task("worker")]),
     "nameless": job({k: v for k, v in task("head").items() if k != "name"}, plugins={"ray": ["--head=default0"]}),
     "host network": asking(tasks=[task(spec={"hostNetwork": True}), task("worker", spec={"hostNetwork": True})]),
@@ -159,6 +163,7 @@ def changed(file: Object, words: list[str] | None = None, notes: dict[str, str] 
 
 
 PORT = asking("--port=6380")
+OWN_PORT = asking("--port=6380", tasks=[task(container=OWN_PORTS), task("worker")])
 
 
 @pytest.mark.parametrize(
@@ -166,6 +171,8 @@ PORT = asking("--port=6380")
     [
         (PORT, changed(PORT, ["--port=6381"]), [Code.SETTINGS_CHANGED] * 2),
         (PORT, changed(PORT, []), [Code.SETTINGS_CHANGED] * 2),
+        (OWN_PORT, changed(OWN_PORT, []), [Code.SETTINGS_CHANGED] * 2),
+        (FILES["own ports"], changed(FILES["own ports"], ["--port=1"]), [Code.SETTINGS_CHANGED] * 2),
         (PORT, changed(PORT, ["--port=6380", "--waitNodes=3"]), [Code.SETTINGS_CHANGED] * 2),
         (PORT, changed(PORT, ["--port=6380", "--headContainer=x"]), [Code.SETTINGS_CHANGED] * 2),
         (PORT, changed(PORT, ["--prot=6380"]), [Code.UNKNOWN_FLAG, Code.SETTINGS_CHANGED, Code.SETTINGS_CHANGED]),

@@ -169,7 +169,7 @@ def _head(job: Object, tasks: list[Task], labelled: list[Task]) -> Head | None:
         return None
     if labelled and heads[0] not in labelled:
         return None
-    return Head(heads[0].name, heads[0].parsed.settings)
+    return Head(heads[0].name, jobs.ports_of(heads[0]).settings)
 
 
 def _mistakes(job: Object, tasks: list[Task], labelled: list[Task]) -> tuple[Finding, ...]:
