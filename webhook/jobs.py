@@ -1,4 +1,4 @@
-"""A Volcano Job → the same Job with Ray in its templates and its head Service, or every mistake in it."""
+"""A Volcano Job: its tasks, what is wrong with it as a whole, and the pods that Volcano makes of it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,14 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import jsonpatch
-
-from webhook import settings, shape
-from webhook.errors import RefusedError
-from webhook.inject import Injection, inject
-from webhook.job_volumes import mounted, unmounted
+from webhook import settings
+from webhook.job_volumes import mounted
 from webhook.names import (
     ADOPT,
     ARGS,
     INJECTED,
     JOB_NAME,
     JOB_NAMESPACE,
-    OPT_IN,
     QUEUE_NAME,
     TASK_INDEX,
     TASK_SPEC,
@@ -26,7 +21,7 @@ from webhook.names import (
 from webhook.own_start import InEffect, Start, in_effect, told_flags, who_starts_ray
 from webhook.reasons import Code, Finding, finding
 from webhook.roles import Chosen, choose_container, is_opted_in, role_of
-from webhook.service import head_service, name_mistakes
+from webhook.service import name_mistakes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +31,7 @@ if TYPE_CHECKING:
 
 API_GROUP: Final = "batch.volcano.sh"
 PLUGIN: Final = "ray"
+_OTHER_FRAMEWORKS: Final = ("tensorflow", "pytorch", "mpi")
 
 
 @dataclass(frozen=True)
@@ -71,18 +67,6 @@ class Task:
     def where(self) -> str:
         """For messages."""
         return f"task {self.name}"
-
-
-@dataclass(frozen=True)
-class InjectedJob:
-    """What became of a Job: itself again, its head Service, what each task got; or why nothing did."""
-
-    job: Object
-    service: Object | None = None
-    injections: tuple[tuple[str, Injection], ...] = ()
-    refusals: tuple[RefusedError, ...] = ()
-    reason: Finding | None = None
-    """Why the Job was left alone."""
 
 
 def is_volcano_job(document: Object) -> bool:
@@ -139,8 +123,21 @@ def left_alone(job: Object) -> Finding | None:
     tasks = tasks_of(job)
     if versions := [notes[INJECTED] for task in tasks if INJECTED in (notes := task.annotations)]:
         return finding(Code.ALREADY_INJECTED, version=versions[0])
-    asked = is_asked(job) or is_labelled(job)
-    return None if asked or any(task.role == "head" for task in tasks) else finding(Code.NOT_A_RAY_JOB)
+    if is_asked(job) or is_labelled(job):
+        return None
+    if not any(task.role == "head" for task in tasks):
+        return finding(Code.NOT_A_RAY_JOB)
+    plugin = other_framework(job)
+    return None if plugin is None else finding(Code.OTHER_PLUGIN, plugin=plugin)
+
+
+def other_framework(job: Object) -> str | None:
+    """Return the plugin of Volcano that makes another framework's cluster of the Job, if it has one.
+
+    Such Jobs name their tasks head and worker, too (DeepSpeed's with the pytorch plugin).
+    """
+    plugins = job["spec"].get("plugins") or {}
+    return next((plugin for plugin in _OTHER_FRAMEWORKS if plugin in plugins), None)
 
 
 def mistakes(job: Object) -> list[Finding]:
@@ -279,10 +276,8 @@ def port_flags(tasks: Iterable[Task]) -> dict[str, str]:
     return {field: flag for field, flag in flags.items() if field not in given}
 
 
-def pod_of(job: Object, task: Task, namespace: str, index: int = 0, *, told: Iterable[str] = ()) -> Object:
+def pod_of(job: Object, task: Task, namespace: str, index: int = 0) -> Object:
     """The pod that Volcano makes of a task, with the Job's volumes, without what its plugins and the apiserver add.
-
-    `told` are the flags that adoption would write into a template of a node that has none of them.
 
     Source: volcano pkg/controllers/job `createJobPod`, and pods recorded from Volcano 1.14.
     """
@@ -294,8 +289,7 @@ def pod_of(job: Object, task: Task, namespace: str, index: int = 0, *, told: Ite
         TASK_INDEX: str(index),
         QUEUE_NAME: spec.get("queue") or "default",
     }
-    opted_in = {OPT_IN: "true"} if task.role else {}
-    flags = " ".join(part for part in (_flags(job, task.body), *(told if task.role else ())) if part)
+    flags = _flags(job, task.body)
     stamped = {ARGS: flags} if flags else {}
     return {
         "apiVersion": "v1",
@@ -303,79 +297,8 @@ def pod_of(job: Object, task: Task, namespace: str, index: int = 0, *, told: Ite
         "metadata": {
             "name": f"{name}-{task.name}-{index}",
             "namespace": namespace,
-            "labels": {**task.labels, **opted_in, **shared, JOB_NAMESPACE: namespace},
+            "labels": {**task.labels, **shared, JOB_NAMESPACE: namespace},
             "annotations": {**task.annotations, **stamped, **shared},
         },
         "spec": {"schedulerName": spec.get("schedulerName") or "volcano", **pod_spec},
     }
-
-
-def inject_job(job: Object, namespace: str) -> InjectedJob:
-    """The Job for a cluster that has no volray, and its head Service.
-
-    The opt-in label and `plugins.ray` go: an installed volray and the in-tree plugin both leave such a Job alone.
-    The Job given is not changed.
-    """
-    if malformed := shape.job_mistakes(job):
-        return InjectedJob(job, refusals=(RefusedError(malformed),))
-    if (reason := left_alone(job)) is not None:
-        return InjectedJob(job, reason=reason)
-    name = job["metadata"].get("name")
-    refusals = [RefusedError(found, f"Job {name}" if name else "")] if (found := mistakes(job)) else []
-    injections: list[tuple[Task, Object, Injection]] = []
-    tasks = tasks_of(job)
-    told = port_flags(tasks).values()
-    for task in tasks if name else []:
-        pod = pod_of(job, task, namespace, told=told)
-        try:
-            injections.append((task, pod, inject(pod, namespace)))
-        except RefusedError as error:
-            refusals.append(error)
-    if refusals:
-        return InjectedJob(job, refusals=tuple(refusals))
-    head = next(task for task in tasks if task.role == "head")
-    return InjectedJob(
-        _with_templates(job, injections),
-        head_service(name, namespace, head.name, ports_of(head).settings),
-        tuple((task.name, injection) for task, _, injection in injections),
-    )
-
-
-def pods_of(job: Object, namespace: str) -> list[Object]:
-    """Every pod of the injected Job, injected: as they would be with volray in the cluster."""
-    tasks = tasks_of(job)
-    told = port_flags(tasks).values()
-    pods = [pod_of(job, task, namespace, index, told=told) for task in tasks for index in range(task.replicas)]
-    return [_patched(pod, inject(pod, namespace)) for pod in pods]
-
-
-def _patched(pod: Object, injection: Injection) -> Object:
-    patched: Object = jsonpatch.apply_patch(pod, injection.operations)
-    return patched
-
-
-def _with_templates(job: Object, injections: list[tuple[Task, Object, Injection]]) -> Object:
-    tasks = [{**task.body, "template": _template(job, task, pod, injection)} for task, pod, injection in injections]
-    plugins = {name: words for name, words in (job["spec"].get("plugins") or {}).items() if name != PLUGIN}
-    spec = {key: value for key, value in job["spec"].items() if key not in {"tasks", "plugins"}}
-    return {**job, "spec": {**spec, **({"plugins": plugins} if plugins else {}), "tasks": tasks}}
-
-
-def _template(job: Object, task: Task, pod: Object, injection: Injection) -> Object:
-    """The template again: what Volcano would have added to the pod, and the opt-in label, are taken away."""
-    template = task.body["template"]
-    if not injection.operations:
-        return {**template}
-    patched = _patched(pod, injection)
-    metadata = {
-        **(template.get("metadata") or {}),
-        "labels": _new(patched["metadata"]["labels"], pod["metadata"]["labels"], task.labels),
-        "annotations": _new(patched["metadata"]["annotations"], pod["metadata"]["annotations"], task.annotations),
-    }
-    spec = unmounted(patched["spec"], template["spec"], job["metadata"]["name"], job["spec"].get("volumes") or ())
-    spec = {key: value for key, value in spec.items() if key != "schedulerName" or key in template["spec"]}
-    return {**template, "metadata": metadata, "spec": spec}
-
-
-def _new(patched: dict[str, str], before: dict[str, str], own: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in patched.items() if (key in own or key not in before) and key != OPT_IN}

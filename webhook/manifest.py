@@ -9,9 +9,10 @@ import jsonpatch
 
 from webhook import documents
 from webhook.errors import DocumentError, RefusedError
-from webhook.gang import missing_replicas, stuck
+from webhook.gang import stuck
 from webhook.inject import Injection, inject
-from webhook.jobs import inject_job, is_volcano_job, pods_of, tasks_of
+from webhook.jobs import is_volcano_job
+from webhook.standalone import inject_job, pods_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -149,6 +150,6 @@ def _job(job: Object, namespace: str, result: Result, *, as_pods: bool) -> list[
     if injected.service is None:
         return None
     result.doubt(where, stuck(job))
-    for each in tasks_of(job):
-        result.doubt(f"{where}, task {each.name}", missing_replicas(each))
+    for task, warning in injected.warnings:
+        result.doubt(f"{where}, task {task}", [warning])
     return pods_of(job, namespace) if as_pods else [injected.job, injected.service]

@@ -26,6 +26,7 @@ class Code(StrEnum):
     NOT_VOLCANO = "not-volcano"
     OTHER_TASK = "other-task"
     OTHER_FRAMEWORK = "other-framework"
+    OTHER_PLUGIN = "other-plugin"
     ALREADY_INJECTED = "already-injected"
     NO_RAY_CONTAINER = "no-ray-container"
     NOT_A_RAY_JOB = "not-a-ray-job"
@@ -135,6 +136,10 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
             "Add --worker={task} if Ray should run there.",
         ),
         Code.OTHER_FRAMEWORK: Reason("Container {container} has {env}: another framework of Volcano runs here."),
+        Code.OTHER_PLUGIN: Reason(
+            "The Job uses Volcano's {plugin} plugin: another framework runs in its pods.",
+            "If Ray should run there, write plugins.ray, or the label ray.volcano.sh/cluster in the templates.",
+        ),
         Code.ALREADY_INJECTED: Reason("It was injected before, by volray {version}."),
         Code.NO_RAY_CONTAINER: Reason("Task {task} has no container named {wanted}."),
         Code.NOT_A_RAY_JOB: Reason("The Job has neither plugins.ray, nor an opt-in label, nor a head task."),

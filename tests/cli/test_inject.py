@@ -143,7 +143,9 @@ class TestJobs:
         for one in pods:
             task = next(t for t in tasks_of(given) if t.name == one["metadata"]["labels"]["volcano.sh/task-spec"])
             index = int(one["metadata"]["labels"]["volcano.sh/task-index"])
-            assert one == injected(pod_of(given, task, "default", index))
+            pod = pod_of(given, task, "default", index)
+            pod["metadata"]["labels"]["ray.volcano.sh/cluster"] = "true"
+            assert one == injected(pod)
 
     def test_a_job_with_volumes_of_its_own_gets_no_second_mount_and_keeps_its_templates(self, inject: Inject) -> None:
         path = "/dev/shm"  # noqa: S108 - Ray's own path

@@ -8,12 +8,12 @@ import pytest
 
 from tests import recordings
 from tests.pods import container_of, env_of
-from webhook import jobs
+from webhook import jobs, standalone
 from webhook.version import __version__
 
 if TYPE_CHECKING:
-    from webhook.jobs import InjectedJob
     from webhook.names import Object
+    from webhook.standalone import InjectedJob
 
 OPT_IN = {"ray.volcano.sh/cluster": "true"}
 ARGS = "ray.volcano.sh/args"
@@ -59,7 +59,7 @@ NOT_ADOPTED: Object = {"annotations": {"ray.volcano.sh/adopt": "false"}}
 def injected(whole: Object) -> InjectedJob:
     """An injected Job; the one given is not changed."""
     before = deepcopy(whole)
-    found = jobs.inject_job(whole, "team")
+    found = standalone.inject_job(whole, "team")
     assert whole == before
     return found
 
@@ -388,7 +388,6 @@ def test_the_pod_of_a_task_is_as_volcano_makes_it() -> None:
             "namespace": "team",
             "labels": {
                 "team": "a",
-                "ray.volcano.sh/cluster": "true",
                 "volcano.sh/job-name": "demo",
                 "volcano.sh/task-spec": "head",
                 "volcano.sh/task-index": "3",
@@ -440,7 +439,7 @@ def test_the_pods_annotation_holds_the_plugins_flags_and_its_own() -> None:
 
 def test_every_pod_of_a_job_is_injected() -> None:
     whole = job(HEAD, task("worker", replicas=2), task("logger"), without_replicas(task("none")))
-    made = jobs.pods_of(whole, "team")
+    made = standalone.pods_of(whole, "team")
     assert [one["metadata"]["name"] for one in made] == [
         "demo-head-0",
         "demo-worker-0",
@@ -460,7 +459,7 @@ def test_every_pod_of_a_job_is_injected() -> None:
 @pytest.mark.parametrize("none", [{"replicas": 0}, {"replicas": None}, {}], ids=["0", "null", "left out"])
 def test_a_task_without_replicas_has_no_pods(none: Object) -> None:
     whole = job(HEAD, {**without_replicas(WORKER), **none})
-    assert [one["metadata"]["name"] for one in jobs.pods_of(whole, "team")] == ["demo-head-0"]
+    assert [one["metadata"]["name"] for one in standalone.pods_of(whole, "team")] == ["demo-head-0"]
 
 
 # Volumes of the Job
@@ -578,7 +577,7 @@ def test_a_written_template_has_only_the_volumes_that_volcano_does_not_add() -> 
 
 
 def test_the_pods_of_an_injected_job_show_its_volumes() -> None:
-    for made in jobs.pods_of(job(HEAD, WORKER, volumes=[NAMED]), "team"):
+    for made in standalone.pods_of(job(HEAD, WORKER, volumes=[NAMED]), "team"):
         assert [mount["mountPath"] for mount in container_of(made)["volumeMounts"]] == [SHM]
         assert made["spec"]["volumes"] == [
             {"name": "demo-000000000000", "persistentVolumeClaim": {"claimName": "fast"}}
@@ -833,5 +832,5 @@ def test_the_ports_of_the_heads_own_start_are_those_of_all_pods_and_of_the_servi
         container = template(found, index)["spec"]["containers"][0]
         assert env_of(container)["RAY_ADDRESS"] == f"{host}:6344"
         assert env_of(container)["RAY_API_SERVER_ADDRESS"] == f"http://{host}:8260"
-    pods = jobs.pods_of(own_ports(), "team")
+    pods = standalone.pods_of(own_ports(), "team")
     assert [env_of(container_of(pod))["RAY_ADDRESS"].rpartition(":")[2] for pod in pods] == ["6344"] * 3

@@ -34,15 +34,11 @@ def test_a_job_says_whose_it_is(name: str) -> None:
     assert outcome.case(name).description.endswith(".")
 
 
-BY_DESIGN_OR_NOT_YET = {
-    "deepspeed": "volray inject takes any Job with a task named head for Ray's, the webhook wants to be asked",
-    "head-without-replicas": "volray inject counts a task without replicas as one pod",
+BY_DESIGN = {
     "host-network": "Volcano's webhook completes dnsPolicy, which volray inject --pods leaves out",
-    "label-on-the-head-alone": "without a webhook nothing depends on the label",
-    "redis-without-namespace": "volray inject does not tell the workers how long to wait for such a head",
 }
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in BY_DESIGN_OR_NOT_YET])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in BY_DESIGN])
 def test_volray_inject_makes_the_pods_that_a_cluster_with_volray_makes(name: str) -> None:
     assert outcome.differences(name) == []

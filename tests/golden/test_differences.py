@@ -11,7 +11,8 @@ import pytest
 
 from tests import recordings
 from tests.pods import container_of, env_of, injected
-from webhook.jobs import inject_job, pod_of, tasks_of
+from webhook.jobs import pod_of, tasks_of
+from webhook.standalone import inject_job
 
 if TYPE_CHECKING:
     from webhook.names import Object

@@ -37,7 +37,6 @@ ENDING: Final = frozenset({"Completing", "Aborting", "Terminating"})
 JobReader: TypeAlias = "Callable[[Object, RayJob | None], RayJob | None]"
 
 _SUFFIX: Final = service_name("")
-_OTHER_FRAMEWORKS: Final = frozenset({"tensorflow", "pytorch", "mpi"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +127,7 @@ def _is_deleting(job: Object) -> bool:
 
 
 def _is_ray(job: Object, tasks: list[Task]) -> bool:
-    plugins = job["spec"].get("plugins") or {}
-    if jobs.is_asked(job) or _OTHER_FRAMEWORKS & plugins.keys() or jobs.is_declined(job):
+    if jobs.is_asked(job) or jobs.is_declined(job):
         return False
     return jobs.left_alone(job) is None and any(_has_container(task) for task in tasks if task.role == "head")
 
