@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Final
 
 
@@ -90,6 +91,7 @@ DEVICES: Final = (
 """Read from the top: the first pattern that matches decides."""
 
 
+@lru_cache(maxsize=1024)
 def device_of(name: str) -> Device:
     """Return the row for the name of an extended resource; the last row takes every name."""
     return next(device for device in DEVICES if fnmatchcase(name, device.pattern))

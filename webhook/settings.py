@@ -11,7 +11,9 @@ from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
+from webhook.names import START_ARGS
 from webhook.reasons import Code, Finding, finding
+from webhook.start_args import is_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -197,6 +199,8 @@ def _read(name: str, text: str, field: str, mistakes: list[Finding]) -> object:
 
 
 def _suggestion(name: str) -> str:
+    if is_option(f"--{name}"):
+        return f"it in the annotation {START_ARGS}, as it is an option of `ray start`"
     by_lower = {known.lower(): known for known in _FLAGS}
     near = get_close_matches(name.lower(), by_lower, n=1)
     return f"--{by_lower[near[0]]}" if near else "one of " + ", ".join(f"--{known}" for known in _FLAGS)

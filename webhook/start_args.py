@@ -143,6 +143,11 @@ class Parsed:
     warnings: tuple[Finding, ...] = ()
 
 
+def is_option(name: str) -> bool:
+    """Return whether `ray start` takes an option of this name that a user may set, such as `--num-gpus`."""
+    return name in _VALUED or name in _SWITCHES
+
+
 def parse(annotation: str, *, head: bool) -> Parsed:
     """Return the options in an annotation such as `--num-cpus=0 --resources='{"a": 1}'`.
 

@@ -120,6 +120,11 @@ NO_SECONDS = "is not a whole number of seconds. Write for example"
     ("text", "sentence"),
     [
         ("--prot=6380", "args: there is no flag --prot=6380. Write --port."),
+        (
+            "--num-gpus=1",
+            "args: there is no flag --num-gpus=1. Write it in the annotation ray.volcano.sh/start-args, as it is an "
+            "option of `ray start`.",
+        ),
         ("--Port=6380", "args: there is no flag --Port=6380. Write --port."),
         ("--clientserverport=1", "args: there is no flag --clientserverport=1. Write --clientServerPort."),
         ("--client-port=1", "args: there is no flag --client-port=1. Write --clientPort."),
