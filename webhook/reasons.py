@@ -190,7 +190,8 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         ),
         Code.ARGS_WITHOUT_COMMAND: Reason(
             "Container {container} has args but no command, so what they are given to is not known.",
-            "Write the program as `command`; or ray.volcano.sh/command: own if the image's entrypoint starts Ray.",
+            "Write the program as `command`, or ray.volcano.sh/command: replace to drop the args, or "
+            "ray.volcano.sh/command: own if the image's entrypoint starts Ray.",
         ),
         Code.UNKNOWN_START_OPTION: Reason(
             "ray.volcano.sh/start-args: `ray start` has no option {found}.", "Write {wanted}."

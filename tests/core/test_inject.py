@@ -564,7 +564,8 @@ def test_an_unknown_command_mode_is_refused(container: dict[str, Any]) -> None:
 def test_args_without_a_command_are_refused(command: Object) -> None:
     assert sentences(pod(args=["serve"], **command)) == [
         "Container head has args but no command, so what they are given to is not known. "
-        "Write the program as `command`; or ray.volcano.sh/command: own if the image's entrypoint starts Ray."
+        "Write the program as `command`, or ray.volcano.sh/command: replace to drop the args, or "
+        "ray.volcano.sh/command: own if the image's entrypoint starts Ray."
     ]
 
 
