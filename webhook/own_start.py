@@ -89,7 +89,8 @@ class InEffect:
 def who_starts_ray(annotations: Mapping[str, str], container: Object, role: Role) -> Start:
     """Return who starts Ray in a container of that role; an explicit annotation wins over the command's words."""
     said = annotations.get(COMMAND)
-    own = _own_start((*(container.get("command") or ()), *(container.get("args") or ())), role)
+    argv = (*(container.get("command") or ()), *(container.get("args") or ()))
+    own = _own_start(argv, role, tuple(_commands_in_env(container)))
     if said is None:
         if own is None:
             return Start("keep")
@@ -99,6 +100,14 @@ def who_starts_ray(annotations: Mapping[str, str], container: Object, role: Role
     if said in get_args(Mode):
         return Start("replace" if said == "replace" else "keep")
     return Start("keep", mistakes=(finding(Code.UNKNOWN_COMMAND_MODE, found=said),))
+
+
+def _commands_in_env(container: Object) -> Iterable[tuple[str, str]]:
+    """Return the variables that may hold a start, as KUBERAY_GEN_RAY_START_CMD of a pod copied from KubeRay does."""
+    for variable in container.get("env") or ():
+        value = variable.get("value") or ""
+        if "ray" in value:
+            yield variable["name"], value
 
 
 def _lost(annotations: Mapping[str, str]) -> Iterable[Finding]:
@@ -192,6 +201,32 @@ _LINE_COMMENT: Final = re.compile(r"(?:^|(?<=\s))#[^\n]*", re.MULTILINE)
 _BETWEEN_STRINGS: Final = re.compile(r"[\"']\s*,\s*[\"']")
 
 
+_READ_AGAIN: Final = 3
+"""How often the text of a command may be read, all in all: scripts within scripts take two or three times. Without an
+end, `$A` many thousand times, with a long text in A, takes minutes."""
+
+
+@dataclass
+class _Budget:
+    """How much may still be read."""
+
+    left: int
+
+    def spend(self, amount: int) -> bool:
+        """Return whether there was enough left."""
+        self.left -= amount
+        return self.left >= 0
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """What is known where words are searched."""
+
+    variables: Mapping[str, str]
+    budget: _Budget
+    depth: int = 0
+
+
 @dataclass(frozen=True)
 class _Call:
     """One `ray start`."""
@@ -203,12 +238,12 @@ class _Call:
 
 
 @lru_cache(maxsize=1024)
-def _own_start(argv: tuple[str, ...], role: Role) -> OwnStart | None:
+def _own_start(argv: tuple[str, ...], role: Role, variables: tuple[tuple[str, str], ...]) -> OwnStart | None:
     """Most commands have no `ray` in them, and the pods of a task have the same one."""
-    text = " ".join(argv)
+    text = " ".join((*argv, *(value for _, value in variables)))
     if "ray" not in text or not any(word in text for word in _STARTS):
         return None
-    calls = list(_in_words(argv, {}, 0))
+    calls = list(_in_words(argv, _Scope(dict(variables), _Budget(_READ_AGAIN * len(text)))))
     if not calls:
         return None
     if role == "worker":
@@ -218,7 +253,7 @@ def _own_start(argv: tuple[str, ...], role: Role) -> OwnStart | None:
     return OwnStart((heads or calls)[0].words, tuple(_ports(heads)))
 
 
-def _in_words(words: Sequence[str], variables: Mapping[str, str], depth: int) -> Iterator[_Call]:
+def _in_words(words: Sequence[str], scope: _Scope) -> Iterator[_Call]:
     """Search the words of one command; what runs it, such as `tini --` or `numactl`, may come before."""
     names = [word.rpartition("/")[2] for word in words]
     end = next((index for index, name in enumerate(names) if name in _TALKERS), len(words))
@@ -229,7 +264,7 @@ def _in_words(words: Sequence[str], variables: Mapping[str, str], depth: int) ->
         if place < len(words) and words[place] in _STARTS:
             yield _Call(" ".join(words[index : place + 1]), tuple(words[place + 1 :]))
             break
-    yield from _in_arguments(words, names, variables, depth)
+    yield from _in_arguments(words, names, scope)
 
 
 def _after_globals(words: Sequence[str], index: int) -> int:
@@ -239,9 +274,7 @@ def _after_globals(words: Sequence[str], index: int) -> int:
     return index
 
 
-def _in_arguments(
-    words: Sequence[str], names: Sequence[str], variables: Mapping[str, str], depth: int
-) -> Iterator[_Call]:
+def _in_arguments(words: Sequence[str], names: Sequence[str], scope: _Scope) -> Iterator[_Call]:
     """Search a script or code among the arguments, of the first command that takes one."""
     places = (index for index, name in enumerate(names) if _takes_code(name))
     for index in islice(places, _WRAPPED):
@@ -252,7 +285,7 @@ def _in_arguments(
         if _PYTHON.fullmatch(name):
             yield from _in_code(code)
         else:
-            yield from _in_script(code, variables, depth + 1)
+            yield from _in_script(code, replace(scope, depth=scope.depth + 1))
         return
 
 
@@ -295,8 +328,10 @@ def _value(words: Sequence[str], *options: str) -> str:
     return ""
 
 
-def _in_script(script: str, variables: Mapping[str, str], depth: int) -> Iterator[_Call]:
-    if depth > _DEEPEST or ("ray" not in script and "$" not in script):
+def _in_script(script: str, scope: _Scope) -> Iterator[_Call]:
+    if scope.depth > _DEEPEST or ("ray" not in script and "$" not in script):
+        return
+    if not scope.budget.spend(len(script) + len(scope.variables)):
         return
     try:
         found = shell.commands(script)
@@ -305,13 +340,13 @@ def _in_script(script: str, variables: Mapping[str, str], depth: int) -> Iterato
         # with a warning than to start Ray twice.
         yield from _by_pattern(_LINE_COMMENT.sub("", script))
         return
-    known = dict(variables)
+    known = dict(scope.variables)
     for command in found:
         words = _unreserved(command.words)
         if not _assign(words, known):
-            yield from _in_words(*_expanded(words, known), depth)
+            yield from _in_words(*_expanded(words, replace(scope, variables=known)))
         for document in command.documents:
-            yield from _in_document(document, words, known, depth + 1)
+            yield from _in_document(document, words, replace(scope, variables=known, depth=scope.depth + 1))
 
 
 def _unreserved(words: Sequence[str]) -> Sequence[str]:
@@ -331,7 +366,7 @@ def _assign(words: Sequence[str], known: dict[str, str]) -> bool:
     return True
 
 
-def _expanded(words: Sequence[str], known: Mapping[str, str]) -> tuple[Sequence[str], Mapping[str, str]]:
+def _expanded(words: Sequence[str], scope: _Scope) -> tuple[Sequence[str], _Scope]:
     """Return the words with a variable as the command, and the variables that the words of it may still name.
 
     Scripts put a long `ray start` together in a variable and then run `$CMD`, `eval "$CMD"` or `bash -c "$CMD"`
@@ -339,18 +374,20 @@ def _expanded(words: Sequence[str], known: Mapping[str, str]) -> tuple[Sequence[
     """
     match = _VARIABLE.fullmatch(words[0]) if words else None
     name = (match.group(1) or match.group(2)) if match else ""
-    if name not in known:
-        return words, known
-    return [*known[name].split(), *words[1:]], {key: value for key, value in known.items() if key != name}
+    value = scope.variables.get(name)
+    if value is None or not scope.budget.spend(len(value) + len(scope.variables)):
+        return words, scope
+    others = {key: value for key, value in scope.variables.items() if key != name}
+    return [*value.split(), *words[1:]], replace(scope, variables=others)
 
 
-def _in_document(document: str, words: Sequence[str], variables: Mapping[str, str], depth: int) -> Iterator[_Call]:
+def _in_document(document: str, words: Sequence[str], scope: _Scope) -> Iterator[_Call]:
     """Search a here-document: a script, whoever reads it (`cat` may write it to a file), or Python's code."""
     names = {word.rpartition("/")[2] for word in words}
     if any(_PYTHON.fullmatch(name) for name in names):
         yield from _in_code(document)
     elif names & _SHELLS or _is_readable(document):
-        yield from _in_script(document, variables, depth)
+        yield from _in_script(document, scope)
 
 
 def _is_readable(script: str) -> bool:

@@ -20,7 +20,6 @@ _IN_DOUBLE_QUOTES: Final = re.compile(r"[^\"\\$`]+")
 _ANSI_C: Final = re.compile(r"\$'((?:[^'\\]|\\.)*)'", re.DOTALL)
 _BACKTICKS: Final = re.compile(r"`((?:[^`\\]|\\.)*)`", re.DOTALL)
 _PARENTHESIS: Final = re.compile(r"[()]")
-_BRACES: Final = re.compile(r"\$\{[^}]*\}")
 _ESCAPED_IN_DOUBLE_QUOTES: Final = frozenset('"\\$`')
 
 _DEEPEST: Final = 20
@@ -185,7 +184,9 @@ class _Reader:
             inner = _Reader(self.text, start + len("$("), self._depth + 1)
             self._found += inner.read(until_parenthesis=True)
             self.at = inner.at
-        elif not self._skip(_BRACES):
+        elif self.text.startswith("${", start):
+            self.at = self.text.index("}", start) + 1
+        else:
             self.at += 1
         return self.text[start : self.at]
 

@@ -96,6 +96,23 @@ def test_a_command_that_starts_ray_is_known(argv: list[str], role: Role) -> None
     assert [warning.code for warning in start.warnings] == [Code.OWN_START]
 
 
+@pytest.mark.parametrize(
+    "script", ["ulimit -n 65536; $KUBERAY_GEN_RAY_START_CMD", 'eval "${KUBERAY_GEN_RAY_START_CMD}"']
+)
+def test_a_start_in_a_variable_of_the_container_is_known(script: str) -> None:
+    """A pod copied from KubeRay starts Ray so; without the variable nothing shows that."""
+    variable = {"name": "KUBERAY_GEN_RAY_START_CMD", "value": "ray start --head --port=6380 --block"}
+    start = who_starts_ray({}, {"command": ["/bin/bash", "-lc", "--"], "args": [script], "env": [variable]}, "head")
+    assert start.own is not None
+    assert [port.number for port in start.own.ports] == [6380, 8265, 10001]
+
+
+def test_a_variable_of_the_container_that_nothing_runs_starts_nothing() -> None:
+    variable = {"name": "HINT", "value": "ray start --head"}
+    container = {"command": sh('echo "$HINT"; python a.py'), "env": [variable, {"name": "A", "valueFrom": {}}]}
+    assert who_starts_ray({}, container, "head") == Start("keep")
+
+
 @pytest.mark.parametrize("argv", [["ray", "start"], sh("ray start")])
 def test_command_and_args_are_one_argv(argv: list[str]) -> None:
     for split in range(len(argv) + 1):
@@ -397,6 +414,9 @@ def test_other_nodes_are_told_of_ports_that_are_not_the_default(script: str, fla
         "`ray starting " * 50_000,
         "CMD='ray $CMD'; $CMD start",
         "# ray start\n" * 50_000,
+        "ray start\n" + "${A " * 80_000,
+        "A='" + "ray x " * 20_000 + " start'\n" + "$A\n" * 40_000,
+        "".join(f"A{number}='ray start'\neval $A{number}\n" for number in range(10_000)),
     ],
     ids=[
         "options",
@@ -410,6 +430,9 @@ def test_other_nodes_are_told_of_ports_that_are_not_the_default(script: str, fla
         "backticks",
         "itself",
         "comments",
+        "braces without an end",
+        "a long variable, often",
+        "many variables",
     ],
 )
 def test_the_time_grows_with_the_text(script: str) -> None:
