@@ -128,7 +128,8 @@ def _container(task: Task) -> list[str]:
     if task.role is None or chosen is None or not chosen.warnings:
         return []
     _, flag = wanted_container(task.role, task.parsed.settings)
-    return [f"{flag}={task.body['template']['spec']['containers'][chosen.index]['name']}"]
+    name = task.body["template"]["spec"]["containers"][chosen.index]["name"]
+    return [shlex.quote(f"{flag}={name}")]
 
 
 def _warnings(nodes: dict[int, Task]) -> Iterable[tuple[str, Finding]]:

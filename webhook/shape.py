@@ -52,12 +52,15 @@ _POD_SPEC: Final[Mapping[str, Any]] = {
 
 _POD: Final[Mapping[str, Any]] = {"metadata!": _METADATA, "spec!": _POD_SPEC}
 
+_POLICY: Final = {"event": str, "events": _TEXTS, "action": str}
+
 _TASK: Final[Mapping[str, Any]] = {
     "name": str,
     "replicas": int,
     "minAvailable": int,
     "dependsOn": {"name": _TEXTS, "iteration": str},
     "partitionPolicy": {"minPartitions": int, "partitionSize": int},
+    "policies": [_POLICY],
     "template!": {"metadata": _METADATA, "spec!": _POD_SPEC},
 }
 
@@ -69,6 +72,7 @@ _JOB: Final[Mapping[str, Any]] = {
         "plugins": {"*": _TEXTS},
         "tasks": [_TASK],
         "volumes": [_JOB_VOLUME],
+        "policies": [_POLICY],
         "minAvailable": int,
         "queue": str,
         "schedulerName": str,

@@ -52,11 +52,12 @@ def inject_job(job: Object, namespace: str) -> InjectedJob:
         return InjectedJob(job, reason=reason)
     name = job["metadata"].get("name")
     found = (*mistakes(job), *_unlabelled_head(job))
-    refusals = [RefusedError(found, f"Job {name}" if name else "")] if found else []
+    where = f"Job {name}" if name else ""
     try:
         adopted, adoption = _adopted(job)
-    except RefusedError:
-        return InjectedJob(job, refusals=tuple(refusals))
+    except RefusedError as error:
+        return InjectedJob(job, refusals=(RefusedError(dict.fromkeys((*found, *error.mistakes)), where),))
+    refusals = [RefusedError(found, where)] if found else []
     injections: list[tuple[Task, Object, Injection]] = []
     tasks = tasks_of(adopted)
     for task in tasks if name else []:

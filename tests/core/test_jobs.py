@@ -9,6 +9,7 @@ import pytest
 from tests import recordings
 from tests.pods import container_of, env_of
 from webhook import jobs, standalone
+from webhook.reasons import Code
 from webhook.version import __version__
 
 if TYPE_CHECKING:
@@ -834,3 +835,17 @@ def test_the_ports_of_the_heads_own_start_are_those_of_all_pods_and_of_the_servi
         assert env_of(container)["RAY_API_SERVER_ADDRESS"] == f"http://{host}:8260"
     pods = standalone.pods_of(own_ports(), "team")
     assert [env_of(container_of(pod))["RAY_ADDRESS"].rpartition(":")[2] for pod in pods] == ["6344"] * 3
+
+
+def test_a_job_without_any_node_is_told_of_its_flags_too() -> None:
+    whole = job(task("foo"), task("bar"), plugins={"ray": ["--haed=foo"]})
+    (refused,) = standalone.inject_job(whole, "team").refusals
+    assert [mistake.code for mistake in refused.mistakes] == [Code.NO_HEAD, Code.UNKNOWN_FLAG]
+
+
+def test_a_container_name_that_reads_as_flags_is_no_flag() -> None:
+    """Kubernetes refuses such a name; a file has not met it yet."""
+    whole = job(task("head", container="--head=a --head=b"), plugins={"ray": []})
+    found = standalone.inject_job(whole, "team")
+    assert found.service is not None
+    assert found.service["spec"]["selector"]["volcano.sh/task-spec"] == "head"
