@@ -114,15 +114,14 @@ def wait_until(moment: float) -> None:
 
 
 def look(job: RayJob) -> Watched:
-    head, worker = job.pod("head"), job.pod("worker")
-    pods, log = job.pods(), job.log_so_far(head)
+    pods, log = job.pods(), job.log_so_far(job.pod("head"))
+    tries_end = [fails_within(probes_of(job, pod)["livenessProbe"]) for pod in pods]
     broken = ""
     try:
         wait_whole(job, NODES, START_SECONDS)
     except (TimeoutError, AssertionError) as error:
         broken = str(error)
-    tries_end = max(fails_within(probes_of(job, pod)["livenessProbe"]) for pod in (head, worker))
-    return Watched(pods, log, broken, tries_end)
+    return Watched(pods, log, broken, max(tries_end, default=0))
 
 
 def note(table: Table, case: str, watched: dict[Ray, Watched]) -> None:
