@@ -21,6 +21,11 @@ _CLICK: Final = "click<8.2"
 """`ray` copies its commands with deepcopy, which click's newer options do not survive (ray#56747)."""
 
 
+_GRPC: Final = "grpcio<1.80"
+"""The Ray client's server starts a process for each client with a `preexec_fn`. From 1.80 on that may crash before
+it runs the program, and `ray.init("ray://...")` fails after 40 s (grpc#43055; 1.85.3: two of sixteen times here)."""
+
+
 class UnknownRayError(Exception):
     """A run is asked for a Ray that is not in the list."""
 
@@ -57,22 +62,22 @@ class Ray:
         return self.version if self.extra else f"{self.version}-plain"
 
 
-NEWEST: Final = Ray("2.60.0")
+NEWEST: Final = Ray("2.60.0", pins=(_GRPC,))
 NEWEST_PLAIN: Final = Ray("2.60.0", extra="")
 
-_OLDEST: Final = Ray("2.9.3", pins=(_CLICK,))
-_WITH_500: Final = Ray("2.47.1", pins=(_CLICK,))
+_OLDEST: Final = Ray("2.9.3", pins=(_CLICK, _GRPC))
+_WITH_500: Final = Ray("2.47.1", pins=(_CLICK, _GRPC))
 """Its dashboard, as that of every Ray from 2.9.0 to 2.51.1, answers 500 to a request without a User-Agent
 (ray#59042)."""
 
 RAYS: Final = (
     _OLDEST,
     Ray("2.9.3", extra="", pins=(_CLICK,)),
-    Ray("2.24.0", pins=(_CLICK,)),
-    Ray("2.40.0", pins=(_CLICK,)),
+    Ray("2.24.0", pins=(_CLICK, _GRPC)),
+    Ray("2.40.0", pins=(_CLICK, _GRPC)),
     _WITH_500,
-    Ray("2.52.1", pins=(_CLICK,)),
-    Ray("2.57.1"),
+    Ray("2.52.1", pins=(_CLICK, _GRPC)),
+    Ray("2.57.1", pins=(_GRPC,)),
     NEWEST,
     NEWEST_PLAIN,
 )

@@ -39,5 +39,5 @@ def test_the_images_of_all_rays_share_every_layer_but_the_last(ray: Ray) -> None
 
 
 def test_only_the_images_of_the_chosen_rays_are_made_and_those_of_the_newest() -> None:
-    assert set(build.images([Ray("2.40.0")])) - set(build.images([])) == {"ray-2.40.0"}
+    assert set(build.images(selection({SELECTION: "2.40.0"}).rays)) - set(build.images([])) == {"ray-2.40.0"}
     assert {f"ray-{NEWEST}", f"ray-{NEWEST_PLAIN}"} <= set(build.images([]))
