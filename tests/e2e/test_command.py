@@ -161,7 +161,9 @@ def test_sigterm_ends_a_head_that_waits_for_nodes(cluster: Cluster, namespace: s
         namespace,
         "lonely",
         task("head", spec=PATIENT, annotations=WITHOUT_DASHBOARD, **HANDLING),
+        task("worker", spec=NOWHERE),
         flags=["--waitNodes=2"],
+        min_available=1,
     )
     job.wait_log(job.pod("head"), "volray: 1 of 2 Ray nodes are alive")
     end = job.delete_pod(job.pod("head"), PROMPTLY)
