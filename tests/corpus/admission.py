@@ -21,7 +21,6 @@ from webhook.controller.model import job_reader
 from webhook.controller.reconcile import Create, decide
 from webhook.controller.reconcile import Event as SaidByController
 from webhook.jobs import pod_of, tasks_of
-from webhook.names import OPT_IN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -215,10 +214,6 @@ def _pods(job: Object) -> Iterator[MadePod]:
     for task in tasks_of(job):
         for index in range(task.body.get("replicas") or 0):
             pod = pod_of(job, task, NAMESPACE, index)
-            if OPT_IN not in task.labels:
-                pod["metadata"]["labels"].pop(
-                    OPT_IN, None
-                )  # Volcano labels nothing; pod_of does it for `volray inject`
             answers, after = _admitted(pod)
             yield MadePod(task.name, pod, answers[-1] if answers else {}, pod if after is None else after)
 
