@@ -276,6 +276,14 @@ def port_flags(tasks: Iterable[Task]) -> dict[str, str]:
     return {field: flag for field, flag in flags.items() if field not in given}
 
 
+def unlabelled_heads(tasks: list[Task]) -> Iterable[Finding]:
+    """Yield the mistake of a Job whose author labelled templates, but not the head's."""
+    labelled = [task for task in tasks if is_opted_in(task.labels)]
+    for head in tasks:
+        if head.role == "head" and labelled and head not in labelled:
+            yield finding(Code.HEAD_NOT_LABELLED, task=labelled[0].name, head=head.name)
+
+
 def pod_of(job: Object, task: Task, namespace: str, index: int = 0) -> Object:
     """The pod that Volcano makes of a task, with the Job's volumes, without what its plugins and the apiserver add.
 

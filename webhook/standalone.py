@@ -12,15 +12,23 @@ from webhook.adopt import Adoption, adopt
 from webhook.errors import RefusedError
 from webhook.inject import Injection, inject
 from webhook.job_volumes import unmounted
-from webhook.jobs import PLUGIN, is_asked, is_labelled, left_alone, mistakes, pod_of, ports_of, tasks_of
+from webhook.jobs import (
+    PLUGIN,
+    is_asked,
+    is_labelled,
+    left_alone,
+    mistakes,
+    pod_of,
+    ports_of,
+    tasks_of,
+    unlabelled_heads,
+)
 from webhook.names import OPT_IN
 from webhook.reasons import Code, Finding, finding
 from webhook.roles import is_opted_in
 from webhook.service import head_service
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from webhook.jobs import Task
     from webhook.names import Object
 
@@ -51,7 +59,7 @@ def inject_job(job: Object, namespace: str) -> InjectedJob:
     if (reason := left_alone(job)) is not None:
         return InjectedJob(job, reason=reason)
     name = job["metadata"].get("name")
-    found = (*mistakes(job), *_unlabelled_head(job))
+    found = mistakes(job) if is_asked(job) else [*mistakes(job), *unlabelled_heads(tasks_of(job))]
     where = f"Job {name}" if name else ""
     try:
         adopted, adoption = _adopted(job)
@@ -104,16 +112,6 @@ def _adopted(job: Object) -> tuple[Object, Adoption]:
     adoption = adopt(asking)
     adopted: Object = jsonpatch.apply_patch(asking, adoption.operations)
     return adopted, adoption
-
-
-def _unlabelled_head(job: Object) -> Iterable[Finding]:
-    """Yield the mistake of a Job whose author labelled templates, but not the head's."""
-    labelled = [task for task in tasks_of(job) if is_opted_in(task.labels)]
-    if not labelled or is_asked(job):
-        return
-    for task in tasks_of(job):
-        if task.role == "head" and not is_opted_in(task.labels):
-            yield finding(Code.HEAD_NOT_LABELLED, task=labelled[0].name, head=task.name)
 
 
 def _injection(task: Task, pod: Object, namespace: str) -> Injection:

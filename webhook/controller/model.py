@@ -12,15 +12,15 @@ from webhook import jobs, shape
 from webhook.errors import RefusedError
 from webhook.inject import inject
 from webhook.names import PREFIX
-from webhook.reasons import Code, Finding, finding
 from webhook.roles import Chosen, choose_container, is_opted_in
 from webhook.service import name_mistakes, service_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from webhook.jobs import Task
     from webhook.names import Object
+    from webhook.reasons import Finding
     from webhook.settings import Settings
 
 OURS: Final = f"{PREFIX}/job"
@@ -147,7 +147,7 @@ def _read(job: Object, tasks: list[Task], labelled: list[Task]) -> RayJob:
         phase,
         _is_deleting(job),
         _head(job, tasks, labelled),
-        () if over else _mistakes(job, tasks, labelled),
+        () if over else _mistakes(job, tasks),
         None if over else _edition(job),
     )
 
@@ -170,18 +170,12 @@ def _head(job: Object, tasks: list[Task], labelled: list[Task]) -> Head | None:
     return Head(heads[0].name, jobs.ports_of(heads[0]).settings)
 
 
-def _mistakes(job: Object, tasks: list[Task], labelled: list[Task]) -> tuple[Finding, ...]:
+def _mistakes(job: Object, tasks: list[Task]) -> tuple[Finding, ...]:
     """Every distinct mistake of the Job and of its pods, which the pod webhook would refuse one by one."""
-    found = [*jobs.mistakes(job), *_unlabelled_head(tasks, labelled)]
+    found = [*jobs.mistakes(job), *jobs.unlabelled_heads(tasks)]
     for task in tasks:
         found += _refusals(job, task)
     return tuple(dict.fromkeys(found))
-
-
-def _unlabelled_head(tasks: list[Task], labelled: list[Task]) -> Iterable[Finding]:
-    for head in tasks:
-        if head.role == "head" and labelled and head not in labelled:
-            yield finding(Code.HEAD_NOT_LABELLED, task=labelled[0].name, head=head.name)
 
 
 def _refusals(job: Object, task: Task) -> tuple[Finding, ...]:
