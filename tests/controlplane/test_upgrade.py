@@ -51,7 +51,7 @@ def other(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """The folder with the packages of the other version."""
     for package in ("webhook", "certs"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-    edit(tmp_path / "webhook" / "adopt.py", *OTHER_STAMPS[request.param])
+    edit(tmp_path / "webhook" / "jobs" / "adopt.py", *OTHER_STAMPS[request.param])
     edit(tmp_path / "webhook" / "version.py", __version__, OTHER)
     return tmp_path
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 import jsonpatch
 
 from tests.server.application import Application, patch_of
-from webhook import documents
+from webhook.cli import documents
 from webhook.controller.model import job_reader
 from webhook.controller.reconcile import Create, decide
 from webhook.controller.reconcile import Event as SaidByController
-from webhook.jobs import pod_of, tasks_of
+from webhook.jobs.job import pod_of, tasks_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

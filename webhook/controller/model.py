@@ -8,23 +8,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from webhook import jobs, shape
 from webhook.errors import RefusedError
-from webhook.inject import inject
+from webhook.jobs import job as jobs
+from webhook.k8s import schema
 from webhook.names import PREFIX
-from webhook.roles import Chosen, choose_container, is_opted_in
-from webhook.service import name_mistakes, service_name
+from webhook.pods.head_service import name_mistakes, service_name
+from webhook.pods.inject import inject
+from webhook.pods.roles import Chosen, choose_container, is_opted_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from webhook.jobs import Task
+    from webhook.jobs.job import Task
     from webhook.names import Object
+    from webhook.pods.flags import Settings
     from webhook.reasons import Finding
-    from webhook.settings import Settings
 
 OURS: Final = f"{PREFIX}/job"
-"""The label by which our Services are watched; `webhook.service.head_service` writes it."""
+"""The label by which our Services are watched; `webhook.pods.head_service.head_service` writes it."""
 
 API_VERSION: Final = f"{jobs.API_GROUP}/v1alpha1"
 
@@ -102,7 +103,7 @@ def job_reader(*, all_jobs: bool) -> JobReader:
     def read(job: Object, before: RayJob | None = None) -> RayJob | None:
         if before is not None and before.edition == _edition(job):
             return replace(before, phase=_phase(job), deleting=_is_deleting(job))
-        if shape.job_mistakes(job):
+        if schema.job_mistakes(job):
             return None  # some field is what no Ray Job has: without a template, say, there is no label either
         tasks = jobs.tasks_of(job)
         labelled = [task for task in tasks if is_opted_in(task.labels)]

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from webhook.controller.model import API_VERSION, ENDING
-from webhook.jobs import API_GROUP
+from webhook.jobs.job import API_GROUP
+from webhook.pods.head_service import head_service, service_name
 from webhook.reasons import Code, Finding, finding
-from webhook.service import head_service, service_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection

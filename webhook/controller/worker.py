@@ -17,8 +17,8 @@ from webhook.controller.api import CONFLICT, JOBS, NOT_FOUND, SERVICES, as_us, n
 from webhook.controller.model import service_key
 from webhook.controller.queue import FAST, PATIENT, SLOW, Pace
 from webhook.controller.reconcile import Create, Delete, Event, Replace, Wait, decide, writes
+from webhook.pods.head_service import service_name
 from webhook.reasons import Code, Finding, finding
-from webhook.service import service_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable

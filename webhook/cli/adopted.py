@@ -1,0 +1,108 @@
+"""`volray adopted`: the live Jobs that need volray, to be seen before an upgrade or an uninstallation."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlencode
+
+import click
+
+from webhook.errors import VolrayError
+from webhook.jobs.job import is_asked, is_labelled, tasks_of
+from webhook.k8s.schema import job_mistakes
+from webhook.pods.roles import is_opted_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Protocol
+
+    from webhook.names import Object
+
+    class Api(Protocol):
+        """An apiserver, to be read."""
+
+        def get(self, path: str) -> Object:
+            """The object at a path."""
+
+
+_API: Final = "/apis/batch.volcano.sh/v1alpha1"
+_PAGE: Final = 250
+"""Jobs in one answer: some megabytes, which an apiserver reads from its cache at once."""
+
+_HEADINGS: Final = ("NAMESPACE", "NAME", "PHASE", "NODES")
+
+_FINISHED: Final = frozenset({"Completed", "Failed", "Terminated"})
+"""Phases after which no pod comes; an aborted Job may be resumed."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A Job, and how many Ray nodes it asks for."""
+
+    namespace: str
+    name: str
+    phase: str
+    nodes: int
+
+
+def adopted_jobs(api: Api, namespace: str | None) -> Iterator[Row]:
+    """The adopted Jobs that are not finished, of one namespace or (None) of all.
+
+    Raises:
+        ClusterError: The apiserver refused or did not answer.
+    """
+    for job in _jobs(api, namespace):
+        row = _row(job)
+        if row and row.phase not in _FINISHED:
+            yield row
+
+
+def _jobs(api: Api, namespace: str | None) -> Iterator[Object]:
+    path = f"{_API}/namespaces/{quote(namespace, safe='')}/jobs" if namespace else f"{_API}/jobs"
+    token = ""
+    while True:
+        query = {"limit": _PAGE, **({"continue": token} if token else {})}
+        page = api.get(f"{path}?{urlencode(query)}")
+        yield from page.get("items") or ()
+        token = (page.get("metadata") or {}).get("continue") or ""
+        if not token:
+            return
+
+
+def _row(job: Object) -> Row | None:
+    if job_mistakes(job) or is_asked(job) or not is_labelled(job):
+        return None
+    metadata = job["metadata"]
+    phase = ((job.get("status") or {}).get("state") or {}).get("phase") or "Pending"
+    nodes = sum(task.body.get("replicas") or 0 for task in tasks_of(job) if task.role and is_opted_in(task.labels))
+    return Row(metadata.get("namespace", ""), metadata.get("name", ""), phase, nodes)
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Columns as kubectl aligns them."""
+    lines = [_HEADINGS, *(tuple(map(str, astuple(row))) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(_line(line, widths) for line in lines)
+
+
+def _line(cells: Iterable[str], widths: list[int]) -> str:
+    return "   ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+@click.command()
+@click.option("-n", "--namespace", default="default", show_default=True, help="Where to look.")
+@click.option("-A", "--all-namespaces", is_flag=True, help="Look everywhere.")
+def adopted(namespace: str, all_namespaces: bool) -> None:
+    """List the live Jobs that volray runs.
+
+    They were made from `plugins.ray` or from labelled templates and are not finished. Without volray their next pods
+    come without Ray: let them end, or keep volray, before you uninstall it.
+    """
+    from certs.cluster import Cluster  # noqa: PLC0415 - half a second of imports
+
+    try:
+        rows = sorted(adopted_jobs(Cluster.from_environment(), None if all_namespaces else namespace), key=astuple)
+    except VolrayError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(table(rows) if rows else "No adopted Jobs found.", err=not rows)

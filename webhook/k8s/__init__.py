@@ -1,0 +1,1 @@
+"""Kubernetes objects and the apiserver, without any policy of volray's."""
