@@ -8,10 +8,8 @@ from urllib.parse import quote, urlencode
 
 import click
 
-from webhook.errors import VolrayError
-from webhook.jobs.job import is_asked, is_labelled, tasks_of
-from webhook.k8s.schema import job_mistakes
-from webhook.pods.roles import is_opted_in
+from webhook.errors import MalformedError, VolrayError
+from webhook.jobs.job import VolcanoJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -71,12 +69,18 @@ def _jobs(api: Api, namespace: str | None) -> Iterator[Object]:
 
 
 def _row(job: Object) -> Row | None:
-    if job_mistakes(job) or is_asked(job) or not is_labelled(job):
+    try:
+        read = VolcanoJob.read(job)
+    except MalformedError:
         return None
-    metadata = job["metadata"]
+    if read.asks_for_ray or not read.is_labelled:
+        return None
     phase = ((job.get("status") or {}).get("state") or {}).get("phase") or "Pending"
-    nodes = sum(task.body.get("replicas") or 0 for task in tasks_of(job) if task.role and is_opted_in(task.labels))
-    return Row(metadata.get("namespace", ""), metadata.get("name", ""), phase, nodes)
+    nodes = 0
+    for task in read.tasks:
+        if task.role is not None and task.is_node:
+            nodes += task.replicas
+    return Row(read.namespace, read.name, phase, nodes)
 
 
 def table(rows: Iterable[Row]) -> str:

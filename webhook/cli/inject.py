@@ -1,4 +1,4 @@
-"""A stream of manifests → the stream that a cluster without volray needs, and a report for a person."""
+"""Rewrite a stream of manifests for a cluster without volray, and report on each object in it."""
 
 from __future__ import annotations
 
@@ -9,27 +9,34 @@ import jsonpatch
 
 from webhook.cli import documents
 from webhook.errors import DocumentError, RefusedError
-from webhook.jobs.gang import stuck
 from webhook.jobs.job import is_volcano_job
-from webhook.jobs.standalone import inject_job, pods_of
+from webhook.jobs.standalone import inject_job
+from webhook.jobs.templates import TEMPLATE_KINDS, check_made, jobs_made_of
 from webhook.pods.inject import Injection, inject
+from webhook.reasons import Code, Finding, Level, finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from webhook.names import Object
-    from webhook.reasons import Finding
 
 _DONE: Final = "√"
 _LEFT: Final = "-"
-_DOUBT: Final = "‼"
+_WARNING: Final = "‼"
 _WRONG: Final = "\N{MULTIPLICATION SIGN}"
 """The marks that `linkerd check` made known."""
+
+_MARKS: Final = {
+    Level.DONE: _DONE,
+    Level.LEFT_ALONE: _LEFT,
+    Level.WARNING: _WARNING,
+    Level.REFUSED: _WRONG,
+}
 
 
 @dataclass
 class Result:
-    """The documents that come out, and what is said of those that went in."""
+    """The documents that come out, and what is told about those that went in."""
 
     texts: list[str] = field(default_factory=list)
     report: list[str] = field(default_factory=list)
@@ -40,116 +47,137 @@ class Result:
         """The stream."""
         return documents.join(self.texts)
 
-    def refuse(self, where: str, error: RefusedError) -> None:
-        """Says each mistake."""
-        self.wrong = True
-        self.report += [f"{_WRONG} {error.where or where}: {mistake.text}" for mistake in error.mistakes]
+    def tell(self, where: str, findings: Iterable[Finding]) -> None:
+        """Add a line for each finding about an object."""
+        for found in findings:
+            self.report.append(f"{_MARKS[found.level]} {where}: {found.text}")
+            self.wrong = self.wrong or found.level is Level.REFUSED
 
     def reject(self, where: str, error: DocumentError) -> None:
-        """Says why a document cannot be read."""
+        """Add why a document cannot be read."""
         self.wrong = True
         self.report.append(f"{_WRONG} {where}: {error}")
 
-    def tell(self, where: str, injection: Injection) -> None:
-        """Says what became of a pod, and each warning."""
-        mark = _DONE if injection.operations else _LEFT
-        role = f" ({injection.role})" if injection.role else ""
-        self.report.append(f"{mark} {where}{role}: {injection.reason.text}")
-        self.report += [f"{_DOUBT} {where}: {warning.text}" for warning in injection.warnings]
-
-    def doubt(self, where: str, doubts: Iterable[Finding]) -> None:
-        """Says what is allowed and rarely meant."""
-        self.report += [f"{_DOUBT} {where}: {each.text}" for each in doubts]
-
-    def leave(self, where: str, reason: Finding) -> None:
-        """Says why something was left alone."""
-        self.report.append(f"{_LEFT} {where}: {reason.text}")
-
 
 def inject_stream(text: str, namespace: str, *, as_pods: bool = False) -> Result:
-    """Injects every pod and every Volcano Job of a stream; the rest comes out as it went in, to the letter.
+    """Inject every pod and every Volcano Job of a stream. The rest comes out unchanged.
 
     Args:
         text: YAML or JSON documents.
         namespace: Of the objects that name none.
         as_pods: A Job gives its pods instead of itself.
     """
-    result = Result()
+    stream = _Stream(namespace, as_pods)
     for number, part in enumerate(documents.split(text), 1):
         try:
-            result.texts += _rewritten(part, namespace, result, as_pods=as_pods)
+            stream.result.texts += stream.rewritten(part)
         except DocumentError as error:
-            result.reject(f"document {number}", error)
-    return result
+            stream.result.reject(f"document {number}", error)
+    return stream.result
 
 
-def _rewritten(part: str, namespace: str, result: Result, *, as_pods: bool) -> list[str]:
-    document = documents.load(part)
-    if document is None:
-        return []
-    changed = _injected(document, namespace, result, as_pods=as_pods)
-    return [part] if changed is None else [documents.dump(one) for one in changed]
+class _Stream:
+    """Rewrites documents one after the other, and collects what is told about them."""
 
+    def __init__(self, namespace: str, as_pods: bool) -> None:
+        self.result = Result()
+        self._namespace = namespace
+        self._as_pods = as_pods
 
-def _injected(document: Any, namespace: str, result: Result, *, as_pods: bool) -> list[Object] | None:
-    """The documents that stand in for one, or None for the same again."""
-    if not isinstance(document, dict):
-        raise DocumentError(
-            f"A document is {type(document).__name__}, not an object. Write apiVersion, kind and so on."
-        )
-    if document.get("kind") == "List" and isinstance(document.get("items"), list):
-        items = _items(document["items"], namespace, result, as_pods=as_pods)
-        return None if items is None else [{**document, "items": items}]
-    if document.get("kind") == "Pod" and document.get("apiVersion") == "v1":
-        return _pod(document, _namespace(document, namespace), result)
-    if is_volcano_job(document):
-        return _job(document, _namespace(document, namespace), result, as_pods=as_pods)
-    return None
+    def rewritten(self, part: str) -> list[str]:
+        document = documents.load(part)
+        if document is None:
+            return []
+        changed = self._injected(document)
+        if changed is None:
+            return [part]
+        return [documents.dump(one) for one in changed]
 
-
-def _items(items: list[Any], namespace: str, result: Result, *, as_pods: bool) -> list[Object] | None:
-    """The items that stand in for those of a list, or None for the same again."""
-    changes = [_injected(item, namespace, result, as_pods=as_pods) for item in items]
-    if all(changed is None for changed in changes):
+    def _injected(self, document: Any) -> list[Object] | None:
+        """Return the documents that replace one, or None for one that stays as it is."""
+        if not isinstance(document, dict):
+            kind = type(document).__name__
+            raise DocumentError(f"The document is a {kind}, not an object. Write apiVersion, kind and so on.")
+        if document.get("kind") == "List" and isinstance(document.get("items"), list):
+            return self._list(document)
+        if document.get("kind") == "Pod" and document.get("apiVersion") == "v1":
+            return self._pod(document)
+        if is_volcano_job(document):
+            return self._job(document)
+        group, kind = _group_and_kind(document)
+        if (group, kind) in TEMPLATE_KINDS:
+            self._template(document, group, kind)
         return None
-    pairs = zip(items, changes, strict=True)
-    return [one for item, changed in pairs for one in ([item] if changed is None else changed)]
+
+    def _list(self, document: Object) -> list[Object] | None:
+        items: list[Object] = []
+        is_changed = False
+        for item in document["items"]:
+            changed = self._injected(item)
+            is_changed = is_changed or changed is not None
+            items += [item] if changed is None else changed
+        return [{**document, "items": items}] if is_changed else None
+
+    def _pod(self, pod: Object) -> list[Object] | None:
+        where = _name_of(pod)
+        try:
+            injection = inject(pod, self._namespace_of(pod))
+        except RefusedError as error:
+            self.result.tell(error.where or where, error.mistakes)
+            return None
+        self._tell_injection(where, injection)
+        self.result.tell(where, injection.warnings)
+        if not injection.operations:
+            return None
+        return [jsonpatch.apply_patch(pod, injection.operations)]
+
+    def _job(self, job: Object) -> list[Object] | None:
+        where = _name_of(job)
+        try:
+            injected = inject_job(job, self._namespace_of(job), with_pods=self._as_pods)
+        except RefusedError as error:
+            self.result.tell(where, error.mistakes)
+            return None
+        if injected.reason is not None:
+            self.result.tell(where, [injected.reason])
+        for task, injection in injected.injections:
+            self._tell_injection(f"{where}, task {task}", injection)
+        self.result.tell(where, injected.report.findings)
+        if injected.job is None or injected.service is None:
+            return None
+        if self._as_pods:
+            return list(injected.pods)
+        return [injected.job, injected.service]
+
+    def _template(self, document: Object, group: str, kind: str) -> None:
+        """Tell that a template stays as it is, and what is wrong with its Jobs."""
+        where = _name_of(document)
+        made = jobs_made_of(document, group, kind)
+        report = check_made(made, self._namespace_of(document))
+        if report is None:
+            self.result.tell(where, [finding(Code.NOT_A_RAY_JOB)])
+            return
+        self.result.tell(where, [finding(Code.TEMPLATE, kind=kind), *report.findings])
+
+    def _tell_injection(self, where: str, injection: Injection) -> None:
+        role = f" ({injection.role})" if injection.role else ""
+        self.result.tell(f"{where}{role}", [injection.reason])
+
+    def _namespace_of(self, document: Object) -> str:
+        return str(_metadata_of(document).get("namespace") or self._namespace)
 
 
-def _namespace(document: Object, fallback: str) -> str:
+def _metadata_of(document: Object) -> Object:
     metadata = document.get("metadata")
-    return str((metadata.get("namespace") if isinstance(metadata, dict) else None) or fallback)
+    return metadata if isinstance(metadata, dict) else {}
 
 
-def _called(document: Object) -> str:
-    metadata = document.get("metadata")
-    named = metadata if isinstance(metadata, dict) else {}
-    return f"{document['kind']} {named.get('name') or named.get('generateName') or '(no name)'}"
+def _group_and_kind(document: Object) -> tuple[str, str]:
+    group = str(document.get("apiVersion", "")).partition("/")[0]
+    return group, str(document.get("kind", ""))
 
 
-def _pod(pod: Object, namespace: str, result: Result) -> list[Object] | None:
-    where = _called(pod)
-    try:
-        injection = inject(pod, namespace)
-    except RefusedError as error:
-        result.refuse(where, error)
-        return None
-    result.tell(where, injection)
-    return [jsonpatch.apply_patch(pod, injection.operations)] if injection.operations else None
-
-
-def _job(job: Object, namespace: str, result: Result, *, as_pods: bool) -> list[Object] | None:
-    where = _called(job)
-    injected = inject_job(job, namespace)
-    for error in injected.refusals:
-        result.refuse(where, error)
-    if injected.reason is not None:
-        result.leave(where, injected.reason)
-    for task, injection in injected.injections:
-        result.tell(f"{where}, task {task}", injection)
-    if injected.service is None:
-        return None
-    result.doubt(where, stuck(job))
-    for task, warning in injected.warnings:
-        result.doubt(f"{where}, task {task}", [warning])
-    return pods_of(job, namespace) if as_pods else [injected.job, injected.service]
+def _name_of(document: Object) -> str:
+    metadata = _metadata_of(document)
+    name = metadata.get("name") or metadata.get("generateName") or "(no name)"
+    return f"{document['kind']} {name}"

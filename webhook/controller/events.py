@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from certs.cluster import ApiError
 from webhook import log
 from webhook.controller.api import CONFLICT, NOT_FOUND, as_us, namespaced
-from webhook.controller.model import API_VERSION
+from webhook.jobs.job import API_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,10 +17,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from webhook.controller.model import API_VERSION, ENDING
-from webhook.jobs.job import API_GROUP
+from webhook.controller.model import ENDING, STARTING
+from webhook.jobs.job import API_GROUP, API_VERSION
 from webhook.pods.head_service import head_service, service_name
-from webhook.reasons import Code, Finding, finding
+from webhook.reasons import Code, Finding, Level, finding
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -97,8 +97,17 @@ def decide(job: RayJob | None, service: Object | None) -> tuple[Action, ...]:
         return (_delete(service),) if service is not None and _is_ours(job, service) and not _is_going(service) else ()
     if job.phase in ENDING:
         return ()
-    said = tuple(Event(mistake, once=True) for mistake in job.mistakes)
-    return said if job.head is None else (*said, *_keep(job, job.head, service))
+    told = tuple(Event(found, once=True) for found in job.findings if _is_told(job, found))
+    return told if job.head is None else (*told, *_keep(job, job.head, service))
+
+
+def _is_told(job: RayJob, found: Finding) -> bool:
+    """Return whether an Event tells a finding.
+
+    Mistakes are told whenever the controller sees them. A warning is told while the Job starts, so that
+    a controller that takes over 10,000 running Jobs does not try to write an Event on each.
+    """
+    return found.level is Level.REFUSED or job.phase in STARTING
 
 
 def writes(actions: tuple[Action, ...]) -> tuple[Write, ...]:

@@ -1,144 +1,149 @@
-"""A Ray Job as it will be stored → every mistake and every doubt in it; for templates of Jobs the same findings."""
+"""The one report on a Job: everything that is wrong or doubtful about it.
+
+The webhook, the controller's Events, `volray inject` and the judging of templates print this report.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-import jsonpatch
-
-from webhook.errors import RefusedError
-from webhook.jobs.adopt import adopt
-from webhook.jobs.job import API_GROUP, is_declined, is_labelled, mistakes, pod_of, tasks_of
-from webhook.jobs.warnings import doubts
-from webhook.k8s import schema
-from webhook.pods.inject import inject
-from webhook.pods.roles import is_opted_in
-from webhook.reasons import Code, Finding, finding
+from webhook.jobs.ending import ending_warnings
+from webhook.jobs.gang import missing_replicas, stuck_gang
+from webhook.jobs.mistakes import labelled_not_adopted, mistakes
+from webhook.jobs.svc import svc_warnings
+from webhook.jobs.volcano import node_of
+from webhook.names import ARGS, OPT_IN, annotation_place
+from webhook.pods.inject import additions_of, findings_of
+from webhook.pods.node import RayPod
+from webhook.reasons import Code, Finding, Level, finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from webhook.jobs.job import Task
-    from webhook.names import Object
+    from webhook.jobs.job import Task, VolcanoJob
 
-_SCHEDULED: Final = "-00000000"
-"""What a CronJob appends to its name: minutes since 1970 (cronjob_controller_util.go)."""
-
-_FLOW: Final = "f-"
-"""The shortest that a JobFlow puts before a JobTemplate's name (jobflow_controller_util.go)."""
+_FLAGS_IN_A_TEMPLATE: str = f".template.{annotation_place(ARGS)}"
 
 
 @dataclass(frozen=True)
-class Found:
-    """A finding and the part of the Job that it is about; empty where its sentence says that itself."""
+class Report:
+    """What is wrong with a Job, and what its owner should know, each thing once."""
 
-    place: str
-    finding: Finding
+    findings: tuple[Finding, ...] = ()
 
     @property
-    def lines(self) -> tuple[str, ...]:
-        """The sentence with its place, and the hint."""
-        first, *rest = self.finding.lines
-        return (f"{self.place}: {first}" if self.place else first, *rest)
+    def mistakes(self) -> tuple[Finding, ...]:
+        """Why the Job is refused."""
+        return tuple(found for found in self.findings if found.level is Level.REFUSED)
 
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What is allowed and rarely meant."""
+        return tuple(found for found in self.findings if found.level is not Level.REFUSED)
 
-@dataclass(frozen=True)
-class Judgement:
-    """Why a Job is refused, if it is, and what its owner should know."""
+    def beyond(self, other: Report) -> Report:
+        """Return the findings that `other` lacks.
 
-    mistakes: tuple[Found, ...] = ()
-    warnings: tuple[Found, ...] = ()
-
-    def beyond(self, other: Judgement) -> Judgement:
-        """What the other did not have: of an update that scales a Job, what another volray let in is not the topic.
-
-        A Job may be scaled below its --waitNodes with a warning, as a running head has counted its nodes already.
+        An update that only scales a Job must not be refused for mistakes that an earlier release
+        accepted. A Job may be scaled below its --waitNodes with a warning, because a running head has
+        counted its nodes already.
         """
-        new = [one for one in self.mistakes if one not in other.mistakes]
-        scaled = [one for one in new if one.finding.code is Code.TOO_FEW_NODES]
-        return Judgement(
-            tuple(one for one in new if one not in scaled),
-            (
-                *(Found(one.place, _scaled(one.finding)) for one in scaled),
-                *(one for one in self.warnings if one not in other.warnings),
-            ),
+        known = set(other.findings)
+        new: list[Finding] = []
+        for found in self.findings:
+            if found in known:
+                continue
+            if found.code is Code.TOO_FEW_NODES:
+                values = dict(found.fields)
+                new.append(finding(Code.SCALED_BELOW_WAIT, place=found.place, **values))
+            else:
+                new.append(found)
+        return Report(tuple(new))
+
+
+def check(job: VolcanoJob, *, ipv6: bool = False) -> Report:
+    """Return the report on a Ray Job, adopted or not.
+
+    A Job that nobody has adopted yet is judged as it will be after its adoption.
+
+    Args:
+        job: A Job with `plugins.ray` or the opt-in label.
+        ipv6: The cluster's pods have IPv6 addresses first.
+    """
+    if job.is_declined:
+        return Report(tuple(labelled_not_adopted(job)))
+    return Report(tuple(_once(_findings(job, ipv6=ipv6))))
+
+
+def _findings(job: VolcanoJob, *, ipv6: bool) -> Iterator[Finding]:
+    yield from mistakes(job)
+    yield from svc_warnings(job)
+    yield from stuck_gang(job)
+    yield from missing_replicas(job)
+    yield from _other_ports(job)
+    yield from _unlabelled_workers(job)
+    yield from ending_warnings(job)
+    for task in job.tasks:
+        yield from _flag_mistakes(job, task)
+        if task.is_node:
+            for found in _node_findings(job, task, ipv6=ipv6):
+                yield found.at(task.place_in_template(found.place))
+
+
+def _flag_mistakes(job: VolcanoJob, task: Task) -> Iterator[Finding]:
+    if task.is_node or job.asks_for_ray:
+        for found in task.parsed.mistakes:
+            yield found.at(task.place_in_template(found.place))
+
+
+def _node_findings(job: VolcanoJob, task: Task, *, ipv6: bool) -> tuple[Finding, ...]:
+    """Return what the webhook will find in the task's pods."""
+    node = node_of(job, task, ipv6=ipv6)
+    if isinstance(node, RayPod):
+        return findings_of(node, additions_of(node))
+    return node.findings
+
+
+def _other_ports(job: VolcanoJob) -> Iterator[Finding]:
+    """Yield the workers whose own command joins a port on which the head has no Ray."""
+    if len(job.heads) != 1:
+        return
+    [head] = job.heads
+    if "port" in head.ports.unknown:
+        return
+    port = head.ports.settings.port
+    for worker in job.workers:
+        own = worker.container.start.own if worker.container is not None else None
+        if own is None or own.joins is None or own.joins == port:
+            continue
+        yield finding(
+            Code.OWN_START_JOINS_ELSEWHERE,
+            place=worker.place,
+            worker=worker.name,
+            found=own.joins,
+            head=head.name,
+            port=port,
         )
 
 
-def _scaled(mistake: Finding) -> Finding:
-    return finding(Code.SCALED_BELOW_WAIT, **dict(mistake.fields))
+def _unlabelled_workers(job: VolcanoJob) -> Iterator[Finding]:
+    for task in job.workers:
+        if not task.is_node:
+            place = task.place_in_template(f"metadata.labels[{OPT_IN}]")
+            yaml = f'labels: {{{OPT_IN}: "true"}}'
+            yield finding(Code.UNLABELLED_NODE, place=place, task=task.name, role=task.role, yaml=yaml)
 
 
-def is_judged(job: Object) -> bool:
-    """Whether a Job is ours to judge: of the API's shape and labelled. The rest is for others to refuse."""
-    return not schema.job_mistakes(job) and is_labelled(job)
+def _once(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield each finding once.
 
-
-def judge(job: Object, namespace: str, *, ipv6: bool = False) -> Judgement:
-    """Every mistake and every doubt of a Job; none of one that is not ours. The Job is not changed."""
-    if not is_judged(job):
-        return Judgement()
-    if is_declined(job):
-        return Judgement(tuple(Found("", one) for one in mistakes(job) if one.code is Code.LABELLED_NOT_ADOPTED))
-    wrong: list[Found] = [Found("", mistake) for mistake in mistakes(job)]
-    warnings = [Found(place, doubt) for place, doubt in doubts(job)]
-    for task in tasks_of(job):
-        if is_opted_in(task.labels):
-            _inject(job, task, namespace, wrong, warnings, ipv6=ipv6)
-    return Judgement(tuple(_once(wrong)), tuple(dict.fromkeys(warnings)))
-
-
-def _inject(job: Object, task: Task, namespace: str, wrong: list[Found], warnings: list[Found], *, ipv6: bool) -> None:
-    place = f"Task {task.name}"
-    try:
-        injection = inject(pod_of(job, task, namespace), namespace, ipv6=ipv6)
-    except RefusedError as error:
-        wrong += [Found(place, mistake) for mistake in error.mistakes]
-    else:
-        warnings += [Found(place, warning) for warning in injection.warnings]
-
-
-def _once(found: Iterable[Found]) -> Iterable[Found]:
-    """The flags stand in every template: a mistake in them is said of the first."""
-    seen: set[Finding] = set()
-    for one in found:
-        if one.finding not in seen:
-            seen.add(one.finding)
-            yield one
-
-
-def template_of(document: Object, group: str, kind: str) -> Object | None:
-    """The Job that Volcano would make of a CronJob or a JobTemplate of its own; None for any other kind.
-
-    A JobFlow gives its Jobs neither labels nor annotations of the template (jobflow_controller_action.go).
+    All templates of an adopted Job have the same flags, so a mistake in them is told of the first.
     """
-    metadata, spec = _map(document.get("metadata")), _map(document.get("spec"))
-    name = str(metadata.get("name") or metadata.get("generateName") or "job")
-    if (group, kind) == (API_GROUP, "CronJob"):
-        template = _map(spec.get("jobTemplate"))
-        own = _map(template.get("metadata"))
-        return _job({**own, "name": name + _SCHEDULED}, template.get("spec"))
-    if (group, kind) == ("flow.volcano.sh", "JobTemplate"):
-        return _job({"name": _FLOW + name}, spec)
-    return None
-
-
-def _map(value: Any) -> Object:
-    return value if isinstance(value, dict) else {}
-
-
-def _job(metadata: Object, spec: Any) -> Object:
-    return {"apiVersion": f"{API_GROUP}/v1alpha1", "kind": "Job", "metadata": metadata, "spec": spec}
-
-
-def judge_template(job: Object, namespace: str, *, ipv6: bool = False) -> Judgement:
-    """What will be said of the Jobs made from a template: they are adopted first, as any other."""
-    try:
-        adoption = adopt(job)
-    except RefusedError as error:
-        return Judgement(tuple(Found("", mistake) for mistake in error.mistakes))
-    adopted = jsonpatch.apply_patch(job, adoption.operations)
-    judgement = judge(adopted, namespace, ipv6=ipv6)
-    settled = tuple(Found(f"Task {task}", warning) for task, warning in adoption.warnings)
-    return Judgement(judgement.mistakes, (*settled, *judgement.warnings))
+    seen: set[Finding] = set()
+    for found in findings:
+        in_flags = found.place.endswith(_FLAGS_IN_A_TEMPLATE)
+        key = found.at("flags") if in_flags else found
+        if key not in seen:
+            seen.add(key)
+            yield found

@@ -1,179 +1,193 @@
-"""A Volcano Job: its tasks, what is wrong with it as a whole, and the pods that Volcano makes of it."""
+"""A Volcano Job, read once."""
 
 from __future__ import annotations
 
-import shlex
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from webhook.jobs.volumes import mounted
-from webhook.names import (
-    ADOPT,
-    ARGS,
-    INJECTED,
-    JOB_NAME,
-    JOB_NAMESPACE,
-    QUEUE_NAME,
-    TASK_INDEX,
-    TASK_SPEC,
-)
-from webhook.pods import flags as settings
-from webhook.pods.head_service import name_mistakes
-from webhook.pods.own_start import InEffect, Start, in_effect, told_flags, who_starts_ray
-from webhook.pods.roles import Chosen, choose_container, is_opted_in, role_of
-from webhook.reasons import Code, Finding, finding
+from webhook.errors import MalformedError
+from webhook.k8s import schema
+from webhook.k8s.objects import annotations_of, labels_of, variables_by_name
+from webhook.names import ADOPT, ARGS
+from webhook.pods.environment import keeps_state
+from webhook.pods.flag_parser import PLUGIN_PLACE, Parsed, read_flags, with_values
+from webhook.pods.flags import RECONNECT_STORED
+from webhook.pods.own_start import InEffect, in_effect, told_ports, who_starts_ray
+from webhook.pods.roles import choose_container, is_opted_in, role_of
+from webhook.reasons import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from webhook.names import Object
-    from webhook.pods.roles import Role
+    from webhook.names import Object, Role
+    from webhook.pods.own_start import Start
+    from webhook.pods.roles import Chosen
 
 API_GROUP: Final = "batch.volcano.sh"
+API_VERSION: Final = f"{API_GROUP}/v1alpha1"
 PLUGIN: Final = "ray"
-_OTHER_FRAMEWORKS: Final = ("tensorflow", "pytorch", "mpi")
+
+
+@dataclass(frozen=True)
+class RayContainer:
+    """The container of a template in which Ray runs."""
+
+    chosen: Chosen
+    body: Object
+    start: Start
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task of a Job with the flags that count for it: the plugin's and its template's."""
+    """A task of a Job."""
 
     name: str
+    """The user's, or the one that Volcano gives a nameless task."""
     body: Object
-    parsed: settings.Parsed
+    labels: Mapping[str, str]
+    """The template's."""
+    annotations: Mapping[str, str]
+    """The template's."""
+    written: Parsed
+    """The flags that the user wrote, in `plugins.ray` and in the template."""
     role: Role | None
+    is_node: bool
+    """The pods of this task are Ray nodes, or will be when the Job is adopted."""
+    ray: RayContainer | Finding | None
+    """Ray's container, or why there is none. None where the task has no role."""
+    settled: Mapping[str, Any]
+    """What volray settles for the user, by the field of the settings."""
 
     @property
-    def labels(self) -> dict[str, str]:
-        """The template's."""
-        return _labels(self.body)
+    def parsed(self) -> Parsed:
+        """The flags with what volray settles."""
+        return with_values(self.written, self.settled)
 
     @property
-    def annotations(self) -> dict[str, str]:
-        """The template's."""
-        return _notes(self.body)
+    def template(self) -> Object:
+        """The pod template."""
+        template: Object = self.body["template"]
+        return template
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the template has the opt-in label."""
+        return is_opted_in(self.labels)
+
+    @property
+    def container(self) -> RayContainer | None:
+        """Ray's container, if there is one."""
+        return self.ray if isinstance(self.ray, RayContainer) else None
+
+    @property
+    def ports(self) -> InEffect:
+        """The settings with the ports on which Ray will listen."""
+        if self.container is None:
+            return InEffect(self.parsed.settings)
+        return in_effect(self.parsed, self.container.start)
 
     @property
     def replicas(self) -> int:
-        """The number of pods that Volcano makes; 0 where the field is left out.
+        """The number of pods that Volcano makes.
 
-        Nothing in Volcano gives it a default: the API has a plain int32 (apis pkg/apis/batch/v1alpha1/job.go), the CRD
-        only a minimum (config/crd/volcano/bases/batch.volcano.sh_jobs.yaml), and the mutating webhook fills in
-        minAvailable and maxRetry beside it (pkg/webhooks/admission/jobs/mutate/mutate_job.go); 1.8.2 and 1.14.1 alike.
+        A missing field is 0. The API has a plain int32 (apis pkg/apis/batch/v1alpha1/job.go), the CRD
+        only a minimum (config/crd/volcano/bases/batch.volcano.sh_jobs.yaml), and Volcano's mutating
+        webhook fills in only minAvailable and maxRetry beside it
+        (pkg/webhooks/admission/jobs/mutate/mutate_job.go). 1.8.2 and 1.14.1 are alike in this.
         """
         return self.body.get("replicas") or 0
 
     @property
-    def where(self) -> str:
-        """For messages."""
-        return f"task {self.name}"
+    def place(self) -> str:
+        """Where the task is written, for findings."""
+        return f"tasks[{self.name}]"
+
+    def place_in_template(self, place: str) -> str:
+        """Return the place in the Job of a place in the task's pods.
+
+        A flag of `plugins.ray` keeps its place, because every task reads the same list.
+        """
+        if place.startswith(PLUGIN_PLACE):
+            return place
+        return f"{self.place}.template.{place}" if place else self.place
+
+
+@dataclass(frozen=True)
+class VolcanoJob:
+    """A Job of the API's shape, with everything that volray reads in it."""
+
+    body: Object
+    name: str
+    """Empty where the apiserver has not made one yet."""
+    namespace: str
+    tasks: tuple[Task, ...]
+
+    @classmethod
+    def read(cls, body: Object, namespace: str = "", name: str = "") -> Self:
+        """Return the Job.
+
+        Args:
+            body: As the apiserver sends it, or as a manifest holds it.
+            namespace: Of a Job that names none.
+            name: Of a Job that has none yet.
+
+        Raises:
+            MalformedError: The object does not have the shape of a Job.
+        """
+        malformed = schema.job_mistakes(body)
+        if malformed:
+            raise MalformedError(malformed)
+        metadata = body["metadata"]
+        return cls(
+            body,
+            metadata.get("name") or name,
+            metadata.get("namespace") or namespace,
+            _read_tasks(body["spec"]),
+        )
+
+    @property
+    def spec(self) -> Object:
+        """The Job's spec."""
+        spec: Object = self.body["spec"]
+        return spec
+
+    @property
+    def plugins(self) -> Mapping[str, Any]:
+        """The Job's plugins with their arguments."""
+        return self.spec.get("plugins") or {}
+
+    @property
+    def asks_for_ray(self) -> bool:
+        """Whether `plugins.ray` is there. An empty list is an entry, and so is null."""
+        return PLUGIN in self.plugins
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether a template has the opt-in label."""
+        return any(task.is_labelled for task in self.tasks)
+
+    @property
+    def is_declined(self) -> bool:
+        """Whether the user keeps the Job for the in-tree plugin."""
+        annotations = self.body["metadata"].get("annotations") or {}
+        return annotations.get(ADOPT) == "false"
+
+    @property
+    def heads(self) -> list[Task]:
+        """The tasks whose role is head."""
+        return [task for task in self.tasks if task.role == "head"]
+
+    @property
+    def workers(self) -> list[Task]:
+        """The tasks whose role is worker."""
+        return [task for task in self.tasks if task.role == "worker"]
 
 
 def is_volcano_job(document: Object) -> bool:
-    """Whether an object is a Job of Volcano, of whatever version."""
-    return document.get("kind") == "Job" and str(document.get("apiVersion", "")).startswith(f"{API_GROUP}/")
-
-
-def tasks_of(job: Object) -> list[Task]:
-    """The tasks; a nameless one gets the name that Volcano gives it."""
-    bodies = job.get("spec", {}).get("tasks") or []
-    return [_task(job, body, body.get("name") or f"default{index}") for index, body in enumerate(bodies)]
-
-
-def _task(job: Object, body: Object, name: str) -> Task:
-    words, unreadable = settings.split(_flags(job, body), ARGS)
-    parsed = settings.parse(words, ARGS)
-    parsed = settings.Parsed(parsed.settings, parsed.given, (*unreadable, *parsed.mistakes))
-    return Task(name, body, parsed, role_of(name, _notes(body), parsed.settings))
-
-
-def _flags(job: Object, body: Object) -> str:
-    """A Job's `plugins.ray` counts for each of its templates, whose own annotation may say more."""
-    plugin = shlex.join((job["spec"].get("plugins") or {}).get(PLUGIN) or [])
-    return " ".join(part for part in (plugin, _notes(body).get(ARGS, "")) if part)
-
-
-def _notes(body: Object) -> dict[str, str]:
-    return (body.get("template", {}).get("metadata") or {}).get("annotations") or {}
-
-
-def _labels(body: Object) -> dict[str, str]:
-    return (body.get("template", {}).get("metadata") or {}).get("labels") or {}
-
-
-def is_asked(job: Object) -> bool:
-    """Whether the Job has an entry for the ray plugin; an empty list is one, and so is null."""
-    return PLUGIN in (job.get("spec", {}).get("plugins") or {})
-
-
-def is_labelled(job: Object) -> bool:
-    """Whether a template carries the opt-in label."""
-    return any(is_opted_in(task.labels) for task in tasks_of(job))
-
-
-def is_declined(job: Object) -> bool:
-    """Whether the user keeps the Job for the in-tree plugin."""
-    return ((job.get("metadata") or {}).get("annotations") or {}).get(ADOPT) == "false"
-
-
-def left_alone(job: Object) -> Finding | None:
-    """Why a Job is none of ours, if it is none."""
-    if is_declined(job) and not is_labelled(job):
-        return finding(Code.NOT_ADOPTED)
-    tasks = tasks_of(job)
-    if versions := [notes[INJECTED] for task in tasks if INJECTED in (notes := task.annotations)]:
-        return finding(Code.ALREADY_INJECTED, version=versions[0])
-    if is_asked(job) or is_labelled(job):
-        return None
-    if not any(task.role == "head" for task in tasks):
-        return finding(Code.NOT_A_RAY_JOB)
-    plugin = other_framework(job)
-    return None if plugin is None else finding(Code.OTHER_PLUGIN, plugin=plugin)
-
-
-def other_framework(job: Object) -> str | None:
-    """Return the plugin of Volcano that makes another framework's cluster of the Job, if it has one.
-
-    Such Jobs name their tasks head and worker, too (DeepSpeed's with the pytorch plugin).
-    """
-    plugins = job["spec"].get("plugins") or {}
-    return next((plugin for plugin in _OTHER_FRAMEWORKS if plugin in plugins), None)
-
-
-def mistakes(job: Object) -> list[Finding]:
-    """Every mistake of the Job as a whole; those of its pods are found where they are injected."""
-    name, tasks = job["metadata"].get("name"), tasks_of(job)
-    found = list(name_mistakes(name)) if name else [finding(Code.NO_JOB_NAME)]
-    return [
-        *found,
-        *_adoption(job, tasks),
-        *_heads(tasks),
-        *_workers(tasks),
-        *_awaited_nodes(tasks),
-        *head_waits(tasks),
-        *_disagreements(tasks),
-    ]
-
-
-def _adoption(job: Object, tasks: list[Task]) -> Iterable[Finding]:
-    if is_declined(job):
-        for task in tasks:
-            if is_opted_in(task.labels):
-                yield finding(Code.LABELLED_NOT_ADOPTED, task=task.name)
-
-
-def _heads(tasks: list[Task]) -> Iterable[Finding]:
-    heads = [task for task in tasks if task.role == "head"]
-    if not heads:
-        wanted = tasks[0].parsed.settings.head if tasks else settings.DEFAULTS.head
-        yield finding(Code.NO_HEAD, tasks=names_of(tasks), head=wanted)
-    elif len(heads) > 1:
-        yield finding(Code.TWO_HEADS, tasks=names_of(heads))
-    for head in heads:
-        if head.replicas > 1:
-            yield finding(Code.HEAD_REPLICAS, task=head.name, found=head.replicas)
-        elif head.replicas < 1:
-            yield finding(Code.NO_HEAD_POD, task=head.name)
+    """Return whether an object is a Job of Volcano, of any version."""
+    group = str(document.get("apiVersion", "")).partition("/")[0]
+    is_group = group == API_GROUP and "/" in str(document.get("apiVersion"))
+    return is_group and document.get("kind") == "Job"
 
 
 def names_of(tasks: Iterable[Task]) -> str:
@@ -181,132 +195,62 @@ def names_of(tasks: Iterable[Task]) -> str:
     return ", ".join(task.name for task in tasks) or "(none)"
 
 
-def _workers(tasks: list[Task]) -> Iterable[Finding]:
-    """Return the names given with `--worker` that no task has.
+def _read_tasks(spec: Object) -> tuple[Task, ...]:
+    plugins = spec.get("plugins") or {}
+    asks_for_ray = PLUGIN in plugins
+    plugin_words = tuple(plugins.get(PLUGIN) or ())
+    tasks: list[Task] = []
+    for index, body in enumerate(spec.get("tasks") or []):
+        name = body.get("name") or f"default{index}"
+        tasks.append(_read_task(name, body, plugin_words, asks_for_ray=asks_for_ray))
+    shared = _settled_for_all([task for task in tasks if task.is_node])
+    return tuple(_settled(task, shared) for task in tasks)
 
-    The default name may be missing, given or not: a head alone is a cluster, and Volcano's design document writes
-    `--worker=worker` for every Job.
+
+def _read_task(name: str, body: Object, plugin_words: tuple[str, ...], *, asks_for_ray: bool) -> Task:
+    template = body["template"]
+    labels, annotations = labels_of(template), annotations_of(template)
+    written = read_flags(annotations.get(ARGS, ""), plugin_words)
+    role = role_of(name, annotations, written.settings)
+    is_node = is_opted_in(labels) or (asks_for_ray and role is not None)
+    ray: RayContainer | Finding | None = None
+    if role is not None:
+        containers = template["spec"]["containers"]
+        # The template has the label, or gets it when the Job is adopted.
+        chosen = choose_container(containers, name, role, written.settings, opted_in=True)
+        if isinstance(chosen, Finding):
+            ray = chosen
+        else:
+            container = containers[chosen.index]
+            ray = RayContainer(chosen, container, who_starts_ray(annotations, container, role))
+    return Task(name, body, labels, annotations, written, role, is_node, ray, {})
+
+
+def _settled_for_all(nodes: list[Task]) -> dict[str, Any]:
+    """Return what a head decides for every node, unless the user has set it in any template.
+
+    A worker's pod does not show the head's environment, which decides how long each node waits for a
+    head that comes back, nor the ports of a Ray that the head's own command starts.
     """
-    said = {name: None for task in tasks if "worker" in task.parsed.given for name in task.parsed.settings.worker}
-    for name in said:
-        if name not in {*settings.DEFAULTS.worker, *(task.name for task in tasks)}:
-            yield finding(Code.NO_SUCH_WORKER, worker=name, tasks=names_of(tasks))
+    given = {setting for task in nodes for setting in task.written.given}
+    settled: dict[str, Any] = {}
+    for task in nodes:
+        if task.role != "head" or task.container is None:
+            continue
+        if keeps_state(variables_by_name(task.container.body)):
+            settled["reconnect_seconds"] = RECONNECT_STORED
+        settled |= told_ports(task.container.start)
+    return {setting: value for setting, value in settled.items() if setting not in given}
 
 
-def _awaited_nodes(tasks: list[Task]) -> Iterable[Finding]:
-    """Return the mistake of a head that waits for more nodes than there can be: it would wait for ever."""
-    nodes = 1 + sum(task.replicas for task in tasks if task.role == "worker")
-    for head in tasks:
-        wanted = head.parsed.settings.wait_nodes
-        if head.role == "head" and wanted > nodes:
-            yield finding(Code.TOO_FEW_NODES, task=head.name, wanted=wanted, found=nodes)
-
-
-def head_waits(tasks: list[Task]) -> Iterable[Finding]:
-    """Return a mistake for each worker task on which a head depends."""
-    workers = {task.name for task in tasks if task.role == "worker"}
-    for head in tasks:
-        awaited = (head.body.get("dependsOn") or {}).get("name") or []
-        if head.role == "head":
-            for worker in awaited:
-                if worker in workers:
-                    yield finding(Code.HEAD_WAITS_FOR_WORKER, head=head.name, worker=worker)
-
-
-def _disagreements(tasks: list[Task]) -> Iterable[Finding]:
-    """Among the tasks that are Ray's by their own flags or by those of the first that has any."""
-    told = next((task for task in tasks if task.parsed.given), None)
-    if told is None:
-        return
-    ours = [task for task in tasks if task.role or role_of(task.name, task.annotations, told.parsed.settings)]
-    for task in ours:
-        for flag, first, second in settings.disagreements(told.parsed.settings, task.parsed.settings):
-            names = {"first": told.name, "second": task.name}
-            yield finding(Code.FLAGS_DISAGREE, **names, flag=flag, ours=_said(first), theirs=_said(second))
-
-
-def _said(value: object) -> str:
-    if value is None:
-        return "nothing"
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def chosen_container(task: Task) -> Chosen | None:
-    """Ray's container in a template that has, or will have, the opt-in label."""
-    if task.role is None:
-        return None
-    chosen = choose_container(
-        task.body["template"]["spec"]["containers"], task.name, task.role, task.parsed.settings, opted_in=True
-    )
-    return chosen if isinstance(chosen, Chosen) else None
-
-
-def ray_container(task: Task) -> Object | None:
-    """That container itself."""
-    chosen = chosen_container(task)
-    if chosen is None:
-        return None
-    found: Object = task.body["template"]["spec"]["containers"][chosen.index]
-    return found
-
-
-def start_of(task: Task) -> Start | None:
-    """Return who starts Ray in the pods of a task; None where it is no node, or has no container for Ray."""
-    container = ray_container(task)
-    if task.role is None or container is None:
-        return None
-    return who_starts_ray(task.annotations, container, task.role)
-
-
-def ports_of(task: Task) -> InEffect:
-    """Return the settings of a task with the ports on which its Ray will listen."""
-    start = start_of(task)
-    return InEffect(task.parsed.settings) if start is None else in_effect(task.parsed, start)
-
-
-def port_flags(tasks: Iterable[Task]) -> dict[str, str]:
-    """Return the flags for every node's template, by the field, where the head's own command decides on the ports.
-
-    A worker's pod does not show the head's command. A flag that the user wrote is theirs.
-    """
-    nodes = list(tasks)
-    given = {field for task in nodes for field in task.parsed.given}
-    starts = [start for task in nodes if task.role == "head" and (start := start_of(task))]
-    flags = {field: flag for start in starts for field, flag in told_flags(start).items()}
-    return {field: flag for field, flag in flags.items() if field not in given}
-
-
-def unlabelled_heads(tasks: list[Task]) -> Iterable[Finding]:
-    """Yield the mistake of a Job whose author labelled templates, but not the head's."""
-    labelled = [task for task in tasks if is_opted_in(task.labels)]
-    for head in tasks:
-        if head.role == "head" and labelled and head not in labelled:
-            yield finding(Code.HEAD_NOT_LABELLED, task=labelled[0].name, head=head.name)
-
-
-def pod_of(job: Object, task: Task, namespace: str, index: int = 0) -> Object:
-    """The pod that Volcano makes of a task, with the Job's volumes, without what its plugins and the apiserver add.
-
-    Source: volcano pkg/controllers/job `createJobPod`, and pods recorded from Volcano 1.14.
-    """
-    name, spec = job["metadata"]["name"], job["spec"]
-    pod_spec = mounted(task.body["template"]["spec"], name, spec.get("volumes") or ())
-    shared = {
-        JOB_NAME: name,
-        TASK_SPEC: task.name,
-        TASK_INDEX: str(index),
-        QUEUE_NAME: spec.get("queue") or "default",
-    }
-    flags = _flags(job, task.body)
-    stamped = {ARGS: flags} if flags else {}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "name": f"{name}-{task.name}-{index}",
-            "namespace": namespace,
-            "labels": {**task.labels, **shared, JOB_NAMESPACE: namespace},
-            "annotations": {**task.annotations, **stamped, **shared},
-        },
-        "spec": {"schedulerName": spec.get("schedulerName") or "volcano", **pod_spec},
-    }
+def _settled(task: Task, shared: Mapping[str, Any]) -> Task:
+    """Return the task with what volray settles for it. A list with mistakes stays as it is."""
+    if not task.is_node or task.role is None or task.written.mistakes:
+        return task
+    settled: dict[str, Any] = {}
+    # The only container is Ray's whatever its name. It is settled here, because an injector may add
+    # another container before volray sees the pod.
+    if task.container is not None and task.container.chosen.warnings:
+        settled[f"{task.role}_container"] = task.container.body["name"]
+    settled |= shared
+    return replace(task, settled=settled)

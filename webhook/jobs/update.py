@@ -1,76 +1,83 @@
-"""An update of an adopted Job → the JSON Patch that puts back what the request leaves out and nobody took away.
+"""Put back into an update of an adopted Job what the request leaves out, as a JSON Patch.
 
-Volcano lets an update change `minAvailable`, `tasks[*].replicas` and `priorityClassName`, and compares the rest
-deeply. A file that is applied again has neither our stamps nor the defaults of Volcano's own webhook, which fills them
-in at creation alone; and its list of tasks replaces the whole of the live one, as the list is atomic.
+Volcano lets an update change `minAvailable`, `tasks[*].replicas` and `priorityClassName`, and compares
+the rest deeply. A file that is applied again has neither the stamps of volray nor the defaults of
+Volcano's own webhook, which fills them in only at creation. Its list of tasks replaces the whole of the
+live one, because the list is atomic.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from webhook.errors import RefusedError
 from webhook.jobs.adopt import OPTED_IN
 from webhook.jobs.equality import is_same
-from webhook.jobs.job import PLUGIN, Task, is_asked, start_of, tasks_of
+from webhook.jobs.job import PLUGIN
+from webhook.jobs.mistakes import value_text
+from webhook.jobs.svc import SVC, WITHOUT_POLICY
+from webhook.jobs.volcano import HOST_DNS, needs_host_dns
 from webhook.k8s import patch
-from webhook.names import ARGS, COMMAND, OPT_IN, PREFIX, ROLE, START_ARGS
+from webhook.names import ARGS, COMMAND, OPT_IN, PREFIX, ROLE, START_ARGS, annotation_place
 from webhook.pods.flags import flag_of
-from webhook.pods.roles import is_opted_in
 from webhook.reasons import Code, Finding, finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from webhook.jobs.job import Task, VolcanoJob
     from webhook.names import Object
 
 _DEFAULTED: Final = ("queue", "schedulerName", "maxRetry", "minAvailable")
-"""What Volcano's webhook fills in beside the tasks where it is missing, empty or 0 (mutate_job.go, 1.8 to 1.14)."""
+"""What Volcano's webhook fills in beside the tasks (mutate_job.go, 1.8 to 1.14)."""
 
 _ADDED_PLUGINS: Final = ("svc", "ssh")
-"""What it adds to other frameworks' plugins, without arguments."""
+"""What that webhook adds to other frameworks' plugins, without arguments."""
 
 _FREE: Final = ("replicas", "minAvailable")
 """What an update may change in a task."""
 
 _SETTLED: Final = frozenset({"head_container", "worker_container", "reconnect_seconds"})
-"""The flags that a volray, this version or another, may have stamped without anybody's saying them."""
+"""The flags that any release of volray may have settled without the user's writing them."""
 
 _USERS: Final = (ROLE, START_ARGS, COMMAND)
-"""The annotations that only users write; any other of our prefix is a stamp."""
+"""The annotations that only users write. Any other with volray's prefix is a stamp."""
 
-_HOST_DNS: Final = "ClusterFirstWithHostNet"
 _MANAGERS: Final = "managedFields"
 _VERSIONED: Final = frozenset({"generation", "resourceVersion"})
 _MISSING: Final = object()
 
 
-def restore(job: Object, old: Object) -> tuple[Object, ...]:
-    """The operations on the new object; neither object is changed.
+def restore(job: VolcanoJob, old: VolcanoJob) -> tuple[Object, ...]:
+    """Return the operations on the new object. Neither object is changed.
 
     Args:
         job: As requested.
-        old: The adopted Job as it is.
+        old: The adopted Job as it is stored.
 
     Raises:
-        RefusedError: The request changes settings; with every change.
+        RefusedError: The request changes settings. The error names every change.
     """
-    if len(job["spec"].get("tasks") or ()) != len(old["spec"].get("tasks") or ()):
-        return ()  # Volcano refuses that in words of its own
-    pairs = list(zip(tasks_of(job), tasks_of(old), strict=True))
-    settled = _SETTLED | _own_ports(kept for _, kept in pairs)
-    if changes := [change for task, kept in pairs for change in _changes(job, task, kept, settled)]:
-        raise RefusedError(dict.fromkeys(changes))
-    wanted = _spec(job, old["spec"], pairs)
-    return (*_operations(job["spec"], wanted), *(_timestamps(job, old) if wanted == old["spec"] else ()))
+    # Volcano refuses another number of tasks in words of its own.
+    if len(job.tasks) != len(old.tasks):
+        return ()
+    pairs = list(zip(job.tasks, old.tasks, strict=True))
+    changes = list(_changes(job, pairs))
+    if changes:
+        raise RefusedError(changes)
+    wanted = _wanted_spec(job, old.spec, pairs)
+    operations = list(_operations(job.spec, wanted))
+    if wanted == old.spec:
+        operations += _timestamps(job.body, old.body)
+    return tuple(operations)
 
 
-def _timestamps(job: Object, old: Object) -> Iterable[Object]:
-    """Of a request that in the end changes nothing, the time at which its manager asked, too.
+def _timestamps(job: Object, old: Object) -> Iterator[Object]:
+    """Yield the operations that undo the bookkeeping of a request that changes nothing.
 
-    The apiserver notes the fields' managers before admission: with a new time there, or an empty map of annotations,
-    it writes an object that says the same as before (seen with server-side apply, each time; and at the first
-    client-side one, where the order of the managers changes).
+    The apiserver notes the fields' managers before admission. With a new time there, or with an empty
+    map of annotations, it writes an object that is otherwise the same as before (seen with server-side
+    apply each time, and at the first client-side one, where the order of the managers changes).
     """
     new, before, path = job["metadata"], old["metadata"], patch.pointer("metadata")
     if not is_same(_stable(new), _stable(before)):
@@ -78,136 +85,203 @@ def _timestamps(job: Object, old: Object) -> Iterable[Object]:
     for key in {**new, **before}:
         if key in _VERSIONED or new.get(key, _MISSING) == before.get(key, _MISSING):
             continue
-        yield from patch.put(new, path, key, before[key]) if key in before else patch.drop(new, path, key)
+        if key in before:
+            yield from patch.put(new, path, key, before[key])
+        else:
+            yield from patch.drop(new, path, key)
 
 
 def _stable(metadata: Object) -> Object:
-    """Without what every request has anew; the managers in an order of their own."""
-    managers = [_timeless(entry) for entry in metadata.get(_MANAGERS) or ()]
+    """Return the metadata without what every request has anew, and with the managers sorted."""
+    managers: list[Object] = []
+    for entry in metadata.get(_MANAGERS) or ():
+        managers.append({key: value for key, value in entry.items() if key != "time"})
     kept = {key: value for key, value in metadata.items() if key not in _VERSIONED}
     return {**kept, _MANAGERS: sorted(managers, key=repr)}
 
 
-def _timeless(entry: Object) -> Object:
-    return {key: value for key, value in entry.items() if key != "time"}
-
-
-def _own_ports(tasks: Iterable[Task]) -> frozenset[str]:
-    """The ports that adoption wrote into the flags because the head's own command has them."""
-    found: set[str] = set()
+def _settled_fields(tasks: Iterable[Task]) -> set[str]:
+    """Return the fields that adoption may have settled, the ports of a head's own start included."""
+    settled = set(_SETTLED)
     for task in tasks:
-        start = start_of(task) if task.role == "head" else None
-        ports = start.own.ports if start and start.own else ()
-        found |= {port.field for port in ports if getattr(task.parsed.settings, port.field) == port.number}
-    return frozenset(found)
+        own = task.container.start.own if task.container is not None else None
+        if task.role != "head" or own is None:
+            continue
+        for port in own.ports:
+            if getattr(task.written.settings, port.field) == port.number:
+                settled.add(port.field)
+    return settled
 
 
-def _changes(job: Object, task: Task, kept: Task, settled: frozenset[str]) -> Iterable[Finding]:
-    """How the settings of a Ray node would change; a missing label alone does not say so, a missing wish does."""
-    if not is_opted_in(kept.labels):
-        return
-    if not is_asked(job) and not is_opted_in(task.labels):
-        yield finding(Code.RAY_LEFT_OUT, task=kept.name)
-        return
-    yield from (mistake for mistake in task.parsed.mistakes if mistake not in kept.parsed.mistakes)
-    for field in sorted(task.parsed.given | kept.parsed.given):
-        then, now = getattr(kept.parsed.settings, field), getattr(task.parsed.settings, field)
-        if then != now and not (field in settled and field not in task.parsed.given):
-            yield finding(Code.SETTINGS_CHANGED, task=kept.name, what=flag_of(field), then=_said(then), now=_said(now))
-    for key in _USERS:
-        then, now = kept.annotations.get(key), task.annotations.get(key)
+def _changes(job: VolcanoJob, pairs: list[tuple[Task, Task]]) -> Iterator[Finding]:
+    """Yield each change of a setting of a Ray node, once.
+
+    A template without its label alone is no change, because the label is volray's. Without
+    `plugins.ray` as well, the update does not ask for Ray any more.
+    """
+    settled = _settled_fields(kept for _, kept in pairs)
+    seen: set[Finding] = set()
+    for task, kept in pairs:
+        if not kept.is_labelled:
+            continue
+        if not job.asks_for_ray and not task.is_labelled:
+            place = kept.place_in_template(f"metadata.labels[{OPT_IN}]")
+            yield finding(Code.RAY_LEFT_OUT, place=place, task=kept.name)
+            continue
+        for found in _task_changes(task, kept, settled):
+            if found not in seen:
+                seen.add(found)
+                yield found
+
+
+def _task_changes(task: Task, kept: Task, settled: set[str]) -> Iterator[Finding]:
+    known = {(found.code, found.fields) for found in kept.written.mistakes}
+    for found in task.written.mistakes:
+        if (found.code, found.fields) not in known:
+            yield found.at(task.place_in_template(found.place))
+    given = {**kept.written.given, **task.written.given}
+    for setting in sorted(given):
+        then = getattr(kept.written.settings, setting)
+        now = getattr(task.written.settings, setting)
+        is_settled = setting in settled and setting not in task.written.given
+        if then != now and not is_settled:
+            place = task.place_in_template(given[setting])
+            yield _changed(place, kept, flag_of(setting), then, now)
+    for annotation in _USERS:
+        then, now = kept.annotations.get(annotation), task.annotations.get(annotation)
         if then != now:
-            yield finding(Code.SETTINGS_CHANGED, task=kept.name, what=key, then=_said(then), now=_said(now))
+            place = task.place_in_template(annotation_place(annotation))
+            yield _changed(place, kept, annotation, then, now)
 
 
-def _said(value: object) -> str:
-    if value is None:
-        return "not set"
-    return " and ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def _changed(place: str, kept: Task, what: str, then: object, now: object) -> Finding:
+    return finding(
+        Code.SETTINGS_CHANGED,
+        place=place,
+        task=kept.name,
+        what=what,
+        then=value_text(then),
+        now=value_text(now),
+    )
 
 
-def _spec(job: Object, old: Object, pairs: list[tuple[Task, Task]]) -> Object:
-    spec = job["spec"]
-    filled = {key: old[key] for key in _DEFAULTED if key in old and not spec.get(key)}
-    if "minAvailable" in filled:
-        filled["minAvailable"] = min(filled["minAvailable"], sum(task.body.get("replicas") or 0 for task, _ in pairs))
-    wanted = {
-        **spec,
-        **filled,
-        "plugins": _plugins(spec, old),
-        "volumes": [*_volumes(spec, old)],
-        "tasks": [_task(job, task, kept) for task, kept in pairs],
-    }
-    return _as_written(wanted, old)
+def _wanted_spec(job: VolcanoJob, old: Object, pairs: list[tuple[Task, Task]]) -> Object:
+    """Return the spec of the request with what it leaves out."""
+    spec = job.spec
+    wanted = dict(spec)
+    for key in _DEFAULTED:
+        if key in old and not spec.get(key):
+            wanted[key] = old[key]
+    if not spec.get("minAvailable") and "minAvailable" in old:
+        total = sum(task.replicas for task, _ in pairs)
+        wanted["minAvailable"] = min(old["minAvailable"], total)
+    wanted["plugins"] = _wanted_plugins(job.plugins, old.get("plugins") or {})
+    wanted["volumes"] = _wanted_volumes(spec.get("volumes") or [], old.get("volumes") or [])
+    wanted["tasks"] = [_wanted_task(job, task, kept) for task, kept in pairs]
+    return _in_old_words(wanted, old, {**old, **wanted})
 
 
-def _plugins(spec: Object, old: Object) -> Object:
-    before = old.get("plugins") or {}
-    added = {name: before[name] for name in _ADDED_PLUGINS if name in before and not before[name]}
-    return {**added, **{name: words for name, words in (spec.get("plugins") or {}).items() if name != PLUGIN}}
+def _wanted_plugins(plugins: Mapping[str, Any], before: Object) -> Object:
+    wanted: Object = {}
+    for name in _ADDED_PLUGINS:
+        if name in before and not before[name]:
+            wanted[name] = before[name]
+    # What adoption adds for templates that use the svc plugin.
+    if before.get(SVC) == WITHOUT_POLICY:
+        wanted[SVC] = WITHOUT_POLICY
+    for name, words in plugins.items():
+        if name != PLUGIN:
+            wanted[name] = words
+    return wanted
 
 
-def _volumes(spec: Object, old: Object) -> Iterable[Object]:
-    """Volcano's controller writes the name of a claim that it made into the spec."""
-    volumes, before = spec.get("volumes") or [], old.get("volumes") or []
-    claims = [volume.get("volumeClaimName") for volume in before] if len(before) == len(volumes) else []
-    for index, volume in enumerate(volumes):
-        claim = claims[index] if claims and volume.get("volumeClaim") and not volume.get("volumeClaimName") else None
-        yield {**volume, "volumeClaimName": claim} if claim else volume
+def _wanted_volumes(volumes: list[Object], before: list[Object]) -> list[Object]:
+    """Return the volumes with the names of claims, which Volcano's controller writes into the spec."""
+    if len(before) != len(volumes):
+        return volumes
+    wanted: list[Object] = []
+    for volume, old in zip(volumes, before, strict=True):
+        claim = old.get("volumeClaimName")
+        is_made_by_volcano = volume.get("volumeClaim") and not volume.get("volumeClaimName")
+        if claim and is_made_by_volcano:
+            wanted.append({**volume, "volumeClaimName": claim})
+        else:
+            wanted.append(volume)
+    return wanted
 
 
-def _task(job: Object, task: Task, kept: Task) -> Object:
+def _wanted_task(job: VolcanoJob, task: Task, kept: Task) -> Object:
     body, old = task.body, kept.body
-    filled: Object = {"template": _template(job, task, kept)}
+    wanted: Object = {**body, "template": _wanted_template(job, task, kept)}
     if not body.get("name") and old.get("name") == task.name:
-        filled["name"] = task.name
+        wanted["name"] = task.name
     if not body.get("maxRetry") and old.get("maxRetry"):
-        filled["maxRetry"] = old["maxRetry"]
+        wanted["maxRetry"] = old["maxRetry"]
     if body.get("minAvailable") is None and old.get("minAvailable") is not None:
-        filled["minAvailable"] = min(old["minAvailable"], body.get("replicas") or 0)
-    wanted = {**body, **filled}
-    fixed, before = ({key: value for key, value in one.items() if key not in _FREE} for one in (wanted, old))
-    if not is_same(fixed, before):
+        wanted["minAvailable"] = min(old["minAvailable"], task.replicas)
+    if not is_same(_fixed(wanted), _fixed(old)):
         return wanted
-    return {**before, **_as_written({key: wanted[key] for key in _FREE if key in wanted}, old, _FREE)}
+    # Nothing that Volcano compares has changed, so the old words stay.
+    free: Object = {key: wanted[key] for key in _FREE if key in wanted}
+    return {**_fixed(old), **_in_old_words(free, old, _FREE)}
 
 
-def _template(job: Object, task: Task, kept: Task) -> Object:
-    template, old = task.body["template"], kept.body["template"]
+def _fixed(task: Object) -> Object:
+    """Return what an update may not change in a task."""
+    return {key: value for key, value in task.items() if key not in _FREE}
+
+
+def _wanted_template(job: VolcanoJob, task: Task, kept: Task) -> Object:
+    template, old = task.template, kept.template
     spec = template["spec"]
-    if spec.get("hostNetwork") and not spec.get("dnsPolicy") and old["spec"].get("dnsPolicy") == _HOST_DNS:
-        spec = {**spec, "dnsPolicy": _HOST_DNS}
+    if needs_host_dns(spec) and old["spec"].get("dnsPolicy") == HOST_DNS:
+        spec = {**spec, "dnsPolicy": HOST_DNS}
     metadata = template.get("metadata") or {}
-    if is_opted_in(kept.labels):
-        labels = {**_other_stamps(kept.labels), **task.labels, **({OPT_IN: OPTED_IN} if is_asked(job) else {})}
-        metadata = {**metadata, "labels": labels, "annotations": _annotations(task, kept)}
+    if kept.is_labelled:
+        labels = {**_other_stamps(kept.labels), **task.labels}
+        if job.asks_for_ray:
+            labels[OPT_IN] = OPTED_IN
+        metadata = {**metadata, "labels": labels, "annotations": _wanted_annotations(task, kept)}
     return {**template, "metadata": metadata, "spec": spec}
 
 
-def _annotations(task: Task, kept: Task) -> dict[str, str]:
-    """With the flags in the words in which they were stamped: that they mean the same has been seen to."""
-    own = {key: value for key, value in task.annotations.items() if key != ARGS}
-    flags = {ARGS: kept.annotations[ARGS]} if ARGS in kept.annotations else {}
-    return {**_other_stamps(kept.annotations), **own, **flags}
+def _wanted_annotations(task: Task, kept: Task) -> dict[str, str]:
+    """Return the annotations, with the flags in the words in which they were stamped.
+
+    That the request's flags mean the same has been seen to.
+    """
+    wanted = _other_stamps(kept.annotations)
+    for key, value in task.annotations.items():
+        if key != ARGS:
+            wanted[key] = value
+    if ARGS in kept.annotations:
+        wanted[ARGS] = kept.annotations[ARGS]
+    return wanted
 
 
-def _other_stamps(kept: dict[str, str]) -> dict[str, str]:
-    """What another version may have stamped beside the label and the flags."""
+def _other_stamps(kept: Mapping[str, str]) -> dict[str, str]:
+    """Return what another release may have stamped beside the label and the flags."""
     known = {OPT_IN, ARGS, *_USERS}
-    return {key: value for key, value in kept.items() if key.startswith(f"{PREFIX}/") and key not in known}
+    stamps: dict[str, str] = {}
+    for key, value in kept.items():
+        if key.startswith(f"{PREFIX}/") and key not in known:
+            stamps[key] = value
+    return stamps
 
 
-def _as_written(wanted: Object, old: Object, keys: Iterable[str] = ()) -> Object:
-    """The same, but each field that says what the old one said in the words of the old one."""
+def _in_old_words(wanted: Object, old: Object, keys: Iterable[str]) -> Object:
+    """Return an object in which each field that means the same as before has the old value."""
     result = dict(wanted)
-    for key in keys or {**old, **wanted}:
-        if is_same(wanted.get(key), old.get(key), key):
-            result.pop(key, None)
-            result |= {key: old[key]} if key in old else {}
+    for key in keys:
+        if not is_same(wanted.get(key), old.get(key), key):
+            continue
+        result.pop(key, None)
+        if key in old:
+            result[key] = old[key]
     return result
 
 
-def _operations(spec: Object, wanted: Object) -> Iterable[Object]:
+def _operations(spec: Object, wanted: Object) -> Iterator[Object]:
     path = patch.pointer("spec")
     for key in {**spec, **wanted}:
         if key == "tasks":
@@ -218,7 +292,8 @@ def _operations(spec: Object, wanted: Object) -> Iterable[Object]:
             yield from patch.put(spec, path, key, wanted[key])
 
 
-def _task_operations(tasks: list[Object], wanted: list[Object]) -> Iterable[Object]:
+def _task_operations(tasks: list[Object], wanted: list[Object]) -> Iterator[Object]:
     for index, (task, restored) in enumerate(zip(tasks, wanted, strict=True)):
         if task != restored:
-            yield {"op": "replace", "path": patch.pointer("spec", "tasks", index), "value": restored}
+            path = patch.pointer("spec", "tasks", index)
+            yield {"op": "replace", "path": path, "value": restored}

@@ -1,91 +1,60 @@
-"""A pod of a Volcano Job → the JSON Patch that makes a Ray node of it. Server and command line both call `inject`."""
+"""Make a Ray node of a pod of a Volcano Job, as a JSON Patch.
+
+The server, the check of Jobs and the command line all call the functions of this file.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from webhook.errors import RefusedError
 from webhook.k8s import patch, schema
-from webhook.names import ARGS, INJECTED, JOB_NAME, NODE_TYPE, START_ARGS
-from webhook.pods import flags as settings
-from webhook.pods import start_args
-from webhook.pods.environment import (
-    environment,
-    lost_names,
-    ports,
-    storage_namespace,
-    taken_ports,
-    variable_findings,
+from webhook.names import INJECTED, NODE_TYPE
+from webhook.pods import announced, environment, host_network, ports, volumes
+from webhook.pods.additions import (
+    Additions,
+    join,
+    new_mounts,
+    new_ports,
+    new_variables,
 )
-from webhook.pods.own_start import InEffect, Start, in_effect, who_starts_ray
+from webhook.pods.node import LeftAlone, RayPod, read_pod
 from webhook.pods.probes import probes
-from webhook.pods.ray_start import Node, port_mistakes, wrapped
-from webhook.pods.resources import NodeResources, findings_of, memory_findings, node_resources, object_store
-from webhook.pods.roles import (
-    Chosen,
-    Role,
-    choose_container,
-    is_opted_in,
-    other_framework,
-    role_of,
-    task_of,
-    wrong_role,
-)
-from webhook.pods.volumes import added_volumes, has_shm, shm_findings, volume_findings
-from webhook.reasons import Code, Finding, finding
+from webhook.pods.ray_start import command_and_args
+from webhook.reasons import Code, Finding, Level, finding
 from webhook.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from webhook.names import Object
-    from webhook.pods.flags import Settings
-    from webhook.pods.start_args import StartArgs
+    from webhook.names import Object, Role
+
+ASPECTS: Final[tuple[Callable[[RayPod], Additions], ...]] = (
+    ports.additions,
+    announced.additions,
+    volumes.additions,
+    host_network.additions,
+    environment.additions,
+)
+"""What makes up a Ray node. A new aspect is one function here."""
 
 
 @dataclass(frozen=True)
 class Injection:
-    """What became of a pod: the patch (empty for one left alone), why, and what its owner should know."""
+    """What became of a pod."""
 
     reason: Finding
     role: Role | None = None
     operations: tuple[Object, ...] = ()
+    """JSON Patch. Empty for a pod that is left alone."""
     warnings: tuple[Finding, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Subject:
-    """A pod that is a Ray node, taken apart."""
-
-    spec: Object
-    metadata: Object
-    job: str
-    namespace: str
-    role: Role
-    ports: InEffect
-    container: Object
-    """Ray's."""
-    path: str
-    """Where that container is in the pod."""
-    start: Start
-
-    @property
-    def settings(self) -> Settings:
-        """With the ports on which Ray will listen."""
-        return self.ports.settings
-
-    @property
-    def own(self) -> bool:
-        """Whether the container starts Ray itself."""
-        return self.start.mode == "own"
-
-
 def inject(pod: Object, namespace: str, *, ipv6: bool = False) -> Injection:
-    """The patch for a pod, or why it is left alone.
+    """Return the patch for a pod, or why it is left alone.
 
-    The pod is not changed. The same pod gives the same patch; a pod that was injected gives none.
+    The pod is not changed. The same pod gives the same patch, and an injected pod gives none.
 
     Args:
         pod: As the apiserver sends it, or as a manifest holds it.
@@ -93,178 +62,85 @@ def inject(pod: Object, namespace: str, *, ipv6: bool = False) -> Injection:
         ipv6: The cluster's pods have IPv6 addresses first.
 
     Raises:
-        RefusedError: With every mistake in the pod.
+        RefusedError: The pod is wrong. The error has every mistake in it.
     """
-    if malformed := schema.pod_mistakes(pod):
+    malformed = schema.pod_mistakes(pod)
+    if malformed:
         raise RefusedError(malformed)
-    metadata, spec = pod["metadata"], pod["spec"]
-    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
-    job, task = labels.get(JOB_NAME) or annotations.get(JOB_NAME), task_of(labels, annotations)
-    if not job or not task:
-        return Injection(finding(Code.NOT_VOLCANO))
-    if INJECTED in annotations:
-        return Injection(finding(Code.ALREADY_INJECTED, version=annotations[INJECTED]))
-    opted_in = is_opted_in(labels)
-    if not opted_in and (framework := other_framework(spec["containers"])):
-        return Injection(framework)
-    parsed = _settings(annotations.get(ARGS, ""))
-    where = f"Job {job}, task {task}"
-    mistakes = [*parsed.mistakes, *wrong_role(annotations)]
-    role = role_of(task, annotations, parsed.settings)
-    if role is None:
-        _refuse(where, mistakes)
-        return _other_task(task, parsed.settings, opted_in=opted_in)
-    chosen = choose_container(spec["containers"], task, role, parsed.settings, opted_in=opted_in)
-    if isinstance(chosen, Finding):
-        _refuse(where, mistakes + ([chosen] if chosen.code is Code.SEVERAL_CONTAINERS else []))
-        return Injection(chosen, role)
-    if ipv6:
-        mistakes.append(finding(Code.IPV6))
-    container = spec["containers"][chosen.index]
-    start = who_starts_ray(annotations, container, role)
-    path = patch.pointer("spec", "containers", chosen.index)
-    ports_in_effect = in_effect(parsed, start)
-    subject = _Subject(spec, metadata, job, namespace, role, ports_in_effect, container, path, start)
-    return _injection(subject, chosen, where, [*mistakes, *start.mistakes])
+    found = read_pod(pod, namespace, ipv6=ipv6)
+    if isinstance(found, LeftAlone):
+        warnings = _warnings_or_refuse(found.findings, found.where)
+        return Injection(found.reason, found.role, warnings=warnings)
+    additions = additions_of(found)
+    identity = found.identity
+    where = f"Job {identity.job}, task {identity.task}"
+    warnings = _warnings_or_refuse(findings_of(found, additions), where)
+    reason = finding(Code.INJECTED_OWN if found.starts_ray else Code.INJECTED)
+    return Injection(reason, found.role, operations_of(found, additions), warnings)
 
 
-@lru_cache(maxsize=1024)
-def _settings(annotation: str) -> settings.Parsed:
-    """The pods of a Job share their annotation."""
-    words, mistakes = settings.split(annotation, ARGS)
-    parsed = settings.parse(words, ARGS)
-    return settings.Parsed(parsed.settings, parsed.given, (*mistakes, *parsed.mistakes))
+def additions_of(pod: RayPod) -> Additions:
+    """Return what all aspects add to a node."""
+    return join(aspect(pod) for aspect in ASPECTS)
 
 
-@lru_cache(maxsize=1024)
-def _start_args(annotation: str, role: Role) -> start_args.Parsed:
-    return start_args.parse(annotation, head=role == "head")
+def findings_of(pod: RayPod, additions: Additions) -> tuple[Finding, ...]:
+    """Return every mistake and every warning about a node."""
+    return (*pod.findings, *additions.findings)
 
 
-def _refuse(where: str, mistakes: Iterable[Finding]) -> None:
-    if found := tuple(mistakes):
-        raise RefusedError(found, where)
-
-
-def _other_task(task: str, flags: Settings, *, opted_in: bool) -> Injection:
-    reason = finding(Code.OTHER_TASK, task=task, head=flags.head, workers=", ".join(flags.worker))
-    return Injection(reason, warnings=(finding(Code.LABELLED_OTHER_TASK, task=task),) if opted_in else ())
-
-
-def _injection(subject: _Subject, chosen: Chosen, where: str, mistakes: list[Finding]) -> Injection:
-    if subject.own:
-        _refuse(where, mistakes)
-        return _own(subject, chosen)
-    parsed = _start_args((subject.metadata.get("annotations") or {}).get(START_ARGS, ""), subject.role)
-    extra = parsed.args
-    resources, bad_quantities = node_resources(subject.container, subject.spec, own_shm=has_shm(subject.container))
-    node = Node(subject.role, subject.settings, resources, extra)
-    _refuse(where, [*mistakes, *parsed.mistakes, *bad_quantities, *_clashes(subject, node)])
-    told = extra.names("--num-cpus")
-    return Injection(
-        finding(Code.INJECTED),
-        subject.role,
-        (*_metadata(subject), *_container(subject, node), *_volumes(subject, resources)),
-        (
-            *chosen.warnings,
-            *parsed.warnings,
-            *findings_of(subject.container, resources, told=told),
-            *_shm_doubts(subject, extra),
-            *_doubts(subject),
-        ),
+def operations_of(pod: RayPod, additions: Additions) -> tuple[Object, ...]:
+    """Return the JSON Patch that makes the node. What the user wrote stays."""
+    return (
+        *_metadata(pod),
+        *_container(pod, additions),
+        *_mounts(pod, additions),
     )
 
 
-def _own(subject: _Subject, chosen: Chosen) -> Injection:
-    operations = (*_metadata(subject), *_environment(subject), *_ports(subject))
-    warnings = (*chosen.warnings, *subject.start.warnings, *subject.ports.warnings, *_doubts(subject))
-    return Injection(finding(Code.INJECTED_OWN), subject.role, operations, warnings)
+def _warnings_or_refuse(findings: Iterable[Finding], where: str) -> tuple[Finding, ...]:
+    warnings: list[Finding] = []
+    mistakes: list[Finding] = []
+    for found in findings:
+        (mistakes if found.level is Level.REFUSED else warnings).append(found)
+    if mistakes:
+        raise RefusedError(mistakes, where)
+    return tuple(warnings)
 
 
-def _clashes(subject: _Subject, node: Node) -> Iterable[Finding]:
-    others = [c for c in subject.spec["containers"] if c is not subject.container]
-    sidecars = [c for c in subject.spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
-    yield from taken_ports(subject.role, subject.settings, [*others, *sidecars])
-    yield from port_mistakes(node)
-    container = subject.container
-    if subject.start.mode == "keep" and container.get("args") and not container.get("command"):
-        yield finding(Code.ARGS_WITHOUT_COMMAND, container=container["name"])
-
-
-def _shm_doubts(subject: _Subject, extra: StartArgs) -> Iterable[Finding]:
-    if extra.names("--plasma-directory"):
-        return
-    said = extra.value("--object-store-memory")
-    store = object_store(subject.container, subject.spec, said=said)
-    yield from shm_findings(subject.container, subject.spec, store, asked=said is not None)
-
-
-def _doubts(subject: _Subject) -> Iterable[Finding]:
-    policy = subject.spec.get("dnsPolicy") or "ClusterFirst"
-    if subject.role == "worker" and subject.spec.get("hostNetwork") and policy in {"ClusterFirst", "Default"}:
-        yield finding(Code.HOST_NETWORK_DNS, found=policy)
-    yield from variable_findings(subject.role, subject.settings, subject.container)
-    yield from memory_findings(subject.container, subject.spec)
-    yield from volume_findings(subject.container, subject.spec)
-    if not subject.own:
-        yield from lost_names(subject.container)
-
-
-def _metadata(subject: _Subject) -> list[Object]:
+def _metadata(pod: RayPod) -> list[Object]:
     path = patch.pointer("metadata")
     return [
-        *patch.merge(subject.metadata, path, "labels", {NODE_TYPE: subject.role}),
-        *patch.merge(subject.metadata, path, "annotations", {INJECTED: __version__}),
+        *patch.merge(pod.metadata, path, "labels", {NODE_TYPE: pod.role}),
+        *patch.merge(pod.metadata, path, "annotations", {INJECTED: __version__}),
     ]
 
 
-def _container(subject: _Subject, node: Node) -> list[Object]:
-    container, path = subject.container, subject.path
-    command, args = wrapped(node, container, keep=subject.start.mode == "keep")
+def _container(pod: RayPod, additions: Additions) -> list[Object]:
+    container, path = pod.container, pod.path
+    operations: list[Object] = []
+    if not pod.starts_ray:
+        command, args = command_and_args(pod, additions.options)
+        operations += patch.put(container, path, "command", command)
+        if args:
+            operations += patch.put(container, path, "args", args)
+        else:
+            operations += patch.drop(container, path, "args")
+    variables = new_variables(additions.env, pod.variables)
+    operations += patch.extend(container, path, "env", variables)
+    declared = new_ports(additions.ports, container.get("ports") or ())
+    operations += patch.extend(container, path, "ports", declared)
+    # The ports behind the probes are not known where the container starts Ray itself.
+    if not pod.starts_ray:
+        for name, probe in probes(pod.role, pod.settings).items():
+            if not container.get(name):
+                operations += patch.put(container, path, name, probe)
+    return operations
+
+
+def _mounts(pod: RayPod, additions: Additions) -> list[Object]:
+    mounts, added = new_mounts(additions.volumes, pod.container, pod.spec)
     return [
-        *patch.put(container, path, "command", command),
-        *(patch.put(container, path, "args", args) if args else patch.drop(container, path, "args")),
-        *_environment(subject),
-        *_ports(subject),
-        *_probes(subject),
-    ]
-
-
-def _environment(subject: _Subject) -> list[Object]:
-    variables = environment(
-        subject.role,
-        subject.settings,
-        subject.container,
-        subject.job,
-        subject.namespace,
-        own=subject.own,
-        storage=storage_namespace(subject.metadata, subject.job, subject.namespace),
-        unknown=subject.ports.unknown,
-    )
-    return patch.extend(subject.container, subject.path, "env", variables)
-
-
-def _ports(subject: _Subject) -> list[Object]:
-    declared = ports(
-        subject.role,
-        subject.settings,
-        subject.container,
-        own=subject.own,
-        host_network=bool(subject.spec.get("hostNetwork")),
-        unknown=subject.ports.unknown,
-    )
-    return patch.extend(subject.container, subject.path, "ports", declared)
-
-
-def _probes(subject: _Subject) -> Iterable[Object]:
-    for name, probe in probes(subject.role, subject.settings).items():
-        if not subject.container.get(name):
-            yield from patch.put(subject.container, subject.path, name, probe)
-
-
-def _volumes(subject: _Subject, resources: NodeResources) -> list[Object]:
-    mounts, volumes = added_volumes(subject.container, subject.spec, resources.shm_size)
-    return [
-        *patch.extend(subject.container, subject.path, "volumeMounts", mounts),
-        *patch.extend(subject.spec, patch.pointer("spec"), "volumes", volumes),
+        *patch.extend(pod.container, pod.path, "volumeMounts", mounts),
+        *patch.extend(pod.spec, patch.pointer("spec"), "volumes", added),
     ]

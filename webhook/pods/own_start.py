@@ -14,27 +14,25 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
-from webhook.names import COMMAND, START_ARGS
+from webhook.names import COMMAND, START_ARGS, annotation_place
 from webhook.pods import shell
-from webhook.pods.flags import DEFAULTS, flag_of
+from webhook.pods.flags import DEFAULTS, PORT_FLAGS, flag_of
 from webhook.reasons import Code, Finding, finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from webhook.names import Object
-    from webhook.pods.flags import Parsed, Settings
-    from webhook.pods.roles import Role
+    from webhook.names import Object, Role
+    from webhook.pods.flag_parser import Parsed
+    from webhook.pods.flags import Settings
 
 Mode: TypeAlias = Literal["keep", "own", "replace"]
 
-PORT_OPTIONS: Final = {
-    "port": "--port",
-    "dashboard_port": "--dashboard-port",
-    "client_port": "--ray-client-server-port",
-}
-"""The options of `ray start --head` behind the ports of the head's Service, by the field of Settings. Ray's own
-defaults are those of Settings (ray/_private/ray_constants.py, ray/scripts/scripts.py)."""
+PORT_OPTIONS: Final = {flag.field: port.option for flag, port in PORT_FLAGS if port.in_service}
+"""The options of `ray start --head` behind the ports of the head Service, by the field of Settings.
+
+Ray's own defaults are those of Settings (ray/_private/ray_constants.py, ray/scripts/scripts.py).
+"""
 
 _HIGHEST_PORT: Final = 65535
 
@@ -99,7 +97,7 @@ def who_starts_ray(annotations: Mapping[str, str], container: Object, role: Role
         return Start("own", own, warnings=tuple(_lost(annotations)))
     if said in get_args(Mode):
         return Start("replace" if said == "replace" else "keep")
-    return Start("keep", mistakes=(finding(Code.UNKNOWN_COMMAND_MODE, found=said),))
+    return Start("keep", mistakes=(finding(Code.UNKNOWN_COMMAND_MODE, place=annotation_place(COMMAND), found=said),))
 
 
 def _commands_in_env(container: Object) -> Iterable[tuple[str, str]]:
@@ -113,7 +111,7 @@ def _commands_in_env(container: Object) -> Iterable[tuple[str, str]]:
 def _lost(annotations: Mapping[str, str]) -> Iterable[Finding]:
     """Options for a `ray start` that volray does not write."""
     if START_ARGS in annotations:
-        yield finding(Code.START_ARGS_UNUSED, found=annotations[START_ARGS])
+        yield finding(Code.START_ARGS_UNUSED, place=annotation_place(START_ARGS), found=annotations[START_ARGS])
 
 
 def in_effect(parsed: Parsed, start: Start) -> InEffect:
@@ -147,18 +145,17 @@ def in_effect(parsed: Parsed, start: Start) -> InEffect:
 _LOST: Final = {
     "port": "RAY_ADDRESS and the container's port gcs are left out",
     "dashboard_port": "RAY_API_SERVER_ADDRESS and the container's port dashboard are left out",
-    "client_port": "the container's port client-server is left out",
+    "client_port": "The container's port client-server is left out",
 }
 
 
-def told_flags(start: Start) -> dict[str, str]:
-    """Return the flags that tell every node of the cluster the ports of a head's own start, by the field."""
-    ports = start.own.ports if start.own else ()
-    return {
-        port.field: f"{flag_of(port.field)}={port.number}"
-        for port in ports
-        if port.number is not None and port.number != getattr(DEFAULTS, port.field)
-    }
+def told_ports(start: Start) -> dict[str, int]:
+    """Return the ports of a head's own start that every node of the cluster must be told."""
+    ports: dict[str, int] = {}
+    for port in start.own.ports if start.own else ():
+        if port.number is not None and port.number != getattr(DEFAULTS, port.field):
+            ports[port.field] = port.number
+    return ports
 
 
 # Which words are a start

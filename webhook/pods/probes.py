@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Final
 from webhook.pods.scripts import gcs_script, health_script, raylet_script
 
 if TYPE_CHECKING:
-    from webhook.names import Object
+    from webhook.names import Object, Role
     from webhook.pods.flags import Settings
-    from webhook.pods.roles import Role
 
 _BACKSTOP: Final = {
     "periodSeconds": 60,

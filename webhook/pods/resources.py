@@ -1,7 +1,8 @@
-"""A container's resources → the resources that its Ray node announces.
+"""Turn a container's resources into those that its Ray node announces.
 
-Ray reads limits from its cgroup, rounds CPUs down to 0 below one, ignores requests, and without a limit takes the
-whole node; so whatever Kubernetes was asked for is said to `ray start` (facts measured with Ray 2.60).
+Ray reads limits from its cgroup, rounds a CPU count below one down to 0, and ignores requests. Without
+a limit it takes the whole node. So `ray start` is told what Kubernetes was asked for (seen with Ray
+2.60).
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Final
 
 from webhook.k8s import quantity
+from webhook.k8s.objects import mount_paths
 from webhook.pods.devices import Meaning, device_of, domain_of, is_extended
 from webhook.reasons import Code, Finding, finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from webhook.names import Object
 
@@ -26,182 +28,211 @@ STORE_MINIMUM: Final = 75 * 1024 * 1024
 """Ray refuses to start with a smaller store (OBJECT_STORE_MINIMUM_MEMORY_BYTES)."""
 
 LEAST_MEMORY: Final = Decimal(256 * 1024 * 1024)
-"""The smallest memory whose share for the object store is STORE_MINIMUM, and a little for what runs before Ray."""
+"""Bytes. Its share for the object store is STORE_MINIMUM, with a little room for what runs before Ray."""
 
 STORE_MAXIMUM: Final = 200 * 10**9
-"""Ray takes no more by itself (DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES)."""
+"""Ray takes no larger store by itself (DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES)."""
+
+SHM: Final = "/dev/shm"  # noqa: S108 - the mount that Ray's object store uses
 
 _MEBIBYTE: Final = 1024 * 1024
-_FRACTIONS: Final = ("m", "u", "n")
-"""Suffixes below one, which no amount of bytes can have in earnest."""
-_ENOUGH: Final = "2Gi"
+
+
+@dataclass(frozen=True)
+class Amount:
+    """A quantity that the user wrote."""
+
+    number: Decimal
+    written: str
+    place: str
+    """Where it is written, for messages."""
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What a container asks Kubernetes for. None where it asks for nothing, or for zero."""
+
+    cpu: Amount | None
+    """The limit, or else the request."""
+    memory_limit: Amount | None
+    memory_request: Amount | None
+    devices: Mapping[str, int]
+    """Extended resources by name."""
+    has_claims: bool
+    """The container has resource claims, whose devices no name tells."""
+    mistakes: tuple[Finding, ...]
 
 
 @dataclass(frozen=True)
 class NodeResources:
-    """What to say to `ray start`; None is an option left out, so that Ray looks for itself."""
+    """What `ray start` is told. An option that is None is left out, so that Ray looks for itself."""
 
     num_cpus: int | None = None
     num_gpus: int | None = None
     memory: int | None = None
+    """Bytes."""
     object_store_memory: int | None = None
+    """Bytes."""
     shm_size: str | None = None
-    """A quantity for /dev/shm; None is no limit."""
+    """A quantity for /dev/shm. None is no limit."""
     custom: tuple[tuple[str, int], ...] = ()
 
 
-def node_resources(container: Object, pod_spec: Object, *, own_shm: bool) -> tuple[NodeResources, list[Finding]]:
-    """The Ray node's resources, and each quantity that is none.
+class _Reader:
+    """Reads the resources of a container, with the pod's own resources behind them."""
+
+    def __init__(self, container: Object, pod_spec: Object) -> None:
+        self._own = container.get("resources") or {}
+        self._pod = pod_spec.get("resources") or {}
+        self._place = f"Container {container['name']}"
+        self.mistakes: list[Finding] = []
+
+    def amount(self, key: str, side: str) -> Amount | None:
+        """Return the limit or the request. Zero is as good as none, as for the kubelet.
+
+        The container's resources count for a key if it has a limit or a request of that key, and the
+        pod's count otherwise.
+        """
+        in_own = any(key in (self._own.get(each) or {}) for each in ("limits", "requests"))
+        resources = self._own if in_own else self._pod
+        place = self._place if in_own else "The pod"
+        written = (resources.get(side) or {}).get(key)
+        return self._parse(f"{place}: resources.{side}.{key}", written)
+
+    def devices(self) -> dict[str, int]:
+        """Return the extended resources. Kubernetes wants their limits and requests to be equal."""
+        written: dict[str, tuple[str, object]] = {}
+        for side in ("requests", "limits"):
+            for key, amount in (self._own.get(side) or {}).items():
+                if is_extended(key):
+                    written[key] = (side, amount)
+        counted: dict[str, int] = {}
+        for key, (side, amount) in written.items():
+            parsed = self._parse(f"{self._place}: resources.{side}.{key}", amount)
+            if parsed is not None:
+                counted[key] = int(parsed.number)
+        return counted
+
+    def _parse(self, place: str, written: object) -> Amount | None:
+        if written is None:
+            return None
+        number = quantity.parse(written)
+        if number is None or number < 0:
+            self.mistakes.append(finding(Code.BAD_QUANTITY, field=place, found=written))
+            return None
+        return Amount(number, str(written), place) if number else None
+
+
+def read_requests(container: Object, pod_spec: Object) -> Requests:
+    """Return what a container asks Kubernetes for.
 
     Args:
         container: Ray's container.
-        pod_spec: The pod's spec: its pod-level resources count for what the container leaves open.
-        own_shm: The user mounts /dev/shm, whose size decides over the object store then.
+        pod_spec: The pod's spec, whose pod-level resources count for what the container leaves open.
     """
-    asked = _Asked(container, pod_spec)
-    cpu = asked.limit("cpu") or asked.request("cpu")
-    memory_limit, memory_request = asked.limit("memory"), asked.request("memory")
-    store, rest = (None, None) if memory_limit or not memory_request else _shares(memory_request[0], own_shm)
-    size = memory_limit or memory_request
-    devices = asked.devices()
+    reader = _Reader(container, pod_spec)
+    cpu = reader.amount("cpu", "limits") or reader.amount("cpu", "requests")
+    memory_limit = reader.amount("memory", "limits")
+    memory_request = reader.amount("memory", "requests")
+    devices = reader.devices()
+    has_claims = bool((container.get("resources") or {}).get("claims"))
+    mistakes = tuple(reader.mistakes)
+    return Requests(cpu, memory_limit, memory_request, devices, has_claims, mistakes)
+
+
+def has_shm(container: Object) -> bool:
+    """Return whether the user mounts something at /dev/shm."""
+    return SHM in mount_paths(container)
+
+
+def node_resources(requests: Requests, *, own_shm: bool) -> NodeResources:
+    """Return the resources of the Ray node.
+
+    Args:
+        requests: What Ray's container asks for.
+        own_shm: The user mounts /dev/shm, whose size then decides about the object store.
+    """
+    num_cpus = store = heap = None
+    if requests.cpu is not None:
+        num_cpus = int(requests.cpu.number.to_integral_value(ROUND_CEILING))
+    # Ray sees a limit by itself, but not a request.
+    if requests.memory_request is not None and requests.memory_limit is None:
+        store, heap = _shares(requests.memory_request.number, own_shm=own_shm)
+    size = requests.memory_limit or requests.memory_request
     return NodeResources(
-        num_cpus=int(cpu[0].to_integral_value(ROUND_CEILING)) if cpu else None,
-        num_gpus=_gpus(devices, claims=bool((container.get("resources") or {}).get("claims"))),
-        memory=rest,
+        num_cpus=num_cpus,
+        num_gpus=_gpus(requests.devices, claims=requests.has_claims),
+        memory=heap,
         object_store_memory=store,
-        shm_size=size[1] if size else None,
-        custom=_custom(devices),
-    ), asked.mistakes
+        shm_size=size.written if size is not None else None,
+        custom=_custom(requests.devices),
+    )
 
 
-class _Asked:
-    """Limits and requests of a container, with the pod's behind them."""
-
-    def __init__(self, container: Object, pod_spec: Object) -> None:
-        self.own = container.get("resources") or {}
-        self.pod = pod_spec.get("resources") or {}
-        self.place = f"Container {container['name']}"
-        self.mistakes: list[Finding] = []
-
-    def limit(self, key: str) -> tuple[Decimal, str] | None:
-        return self._amount(key, "limits")
-
-    def request(self, key: str) -> tuple[Decimal, str] | None:
-        return self._amount(key, "requests")
-
-    def _amount(self, key: str, side: str) -> tuple[Decimal, str] | None:
-        """The amount as a number and as it was written; zero is as good as none, as for the kubelet."""
-        own = self._has(self.own, key)
-        written = ((self.own if own else self.pod).get(side) or {}).get(key)
-        amount = self._number(self.field(key, side), written)
-        return (amount, str(written)) if amount else None
-
-    def field(self, key: str, side: str) -> str:
-        """Return the place where an amount is written, for messages."""
-        return f"{self.place if self._has(self.own, key) else 'The pod'}: resources.{side}.{key}"
-
-    @staticmethod
-    def _has(resources: Object, key: str) -> bool:
-        return any(key in (resources.get(side) or {}) for side in ("limits", "requests"))
-
-    def _number(self, place: str, written: object) -> Decimal | None:
-        amount = None if written is None else quantity.parse(written)
-        if (amount is None and written is not None) or (amount is not None and amount < 0):
-            self.mistakes.append(finding(Code.BAD_QUANTITY, field=place, found=written))
-            return None
-        return amount
-
-    def devices(self) -> dict[str, int]:
-        """Extended resources and how many; Kubernetes wants limit and request of those to be equal."""
-        asked = {
-            key: (side, amount)
-            for side in ("requests", "limits")
-            for key, amount in (self.own.get(side) or {}).items()
-            if is_extended(key)
-        }
-        counted = {
-            key: self._number(f"{self.place}: resources.{side}.{key}", amount) for key, (side, amount) in asked.items()
-        }
-        return {key: int(count) for key, count in counted.items() if count}
-
-
-def _shares(request: Decimal, own_shm: bool) -> tuple[int | None, int]:
-    """Object store and heap of a memory request that has no limit, which Ray would not see."""
+def _shares(request: Decimal, *, own_shm: bool) -> tuple[int | None, int]:
+    """Return the bytes of object store and heap for a memory request without a limit."""
     store = int(request * STORE_SHARE)
-    return (None if own_shm or store < STORE_MINIMUM else store), int(request) - store
+    heap = int(request) - store
+    if own_shm or store < STORE_MINIMUM:
+        return None, heap
+    return store, heap
 
 
 def _gpus(devices: Mapping[str, int], *, claims: bool) -> int | None:
-    """`--num-gpus`; None where a device may be a GPU that no name tells of.
+    """Return the number for `--num-gpus`, or None where a device may be an unknown GPU.
 
-    A share tells of no GPU where a device of its domain is counted. Alone it does: with `volcano.sh/gpu-memory`,
-    volcano gives the container a part of a GPU.
+    A share tells of no GPU where a device of its domain is counted. Alone it does. With
+    `volcano.sh/gpu-memory`, Volcano gives the container a part of a GPU.
     """
-    meanings = {name: device_of(name).meaning for name in devices}
-    counted = {domain_of(name) for name, meaning in meanings.items() if meaning in {Meaning.GPU, Meaning.CUSTOM}}
-    shares = {name for name, meaning in meanings.items() if meaning is Meaning.SHARE}
-    unclear = any(domain_of(name) not in counted for name in shares)
-    if claims or unclear or Meaning.UNKNOWN in meanings.values():
+    if claims:
         return None
-    return sum(count for name, count in devices.items() if meanings[name] is Meaning.GPU)
+    count = 0
+    counted_domains: set[str] = set()
+    shared_domains: set[str] = set()
+    for name, number in devices.items():
+        meaning = device_of(name).meaning
+        if meaning is Meaning.UNKNOWN:
+            return None
+        if meaning is Meaning.SHARE:
+            shared_domains.add(domain_of(name))
+        elif meaning in {Meaning.GPU, Meaning.CUSTOM}:
+            counted_domains.add(domain_of(name))
+        if meaning is Meaning.GPU:
+            count += number
+    if shared_domains - counted_domains:
+        return None
+    return count
 
 
 def _custom(devices: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    """Return the devices that Ray schedules by a name of its own."""
     named: dict[str, int] = {}
     for key, number in sorted(devices.items()):
-        if name := device_of(key).ray_name:
+        name = device_of(key).ray_name
+        if name:
             named[name] = named.get(name, 0) + number
     return tuple(named.items())
 
 
-def object_store(container: Object, pod_spec: Object, *, said: str | None) -> int | None:
+def object_store(requests: Requests, wanted: str | None) -> int | None:
     """Return the bytes that Ray's object store will take, or None where nothing tells.
 
-    Ray takes its share of the memory limit, which it sees. Without a limit it would take that of the whole node,
-    which is not less than the request.
+    Ray takes its share of the memory limit, which it sees. Without a limit it takes that of the whole
+    node, which is not less than the request.
 
     Args:
-        container: Ray's container.
-        pod_spec: The pod's spec, for pod-level resources.
-        said: The user's own `--object-store-memory`, checked to be a whole number.
+        requests: What Ray's container asks for.
+        wanted: The user's own `--object-store-memory`, checked to be a whole number.
     """
-    if said is not None:
-        return int(said)
-    asked = _Asked(container, pod_spec)
-    memory = asked.limit("memory") or asked.request("memory")
-    return min(int(memory[0] * STORE_SHARE), STORE_MAXIMUM) if memory else None
-
-
-def memory_findings(container: Object, pod_spec: Object) -> Iterable[Finding]:
-    """Return the warning that Ray will not start with this memory, for the limit or, without one, the request.
-
-    `512m` is the usual way to get there: half a byte, where 512Mi was meant.
-    """
-    asked = _Asked(container, pod_spec)
-    limit, request = asked.limit("memory"), asked.request("memory")
-    for side, memory in (("limits", limit), ("requests", request)):
-        if memory is None:
-            continue
-        amount, written = memory
-        is_fraction = written.endswith(_FRACTIONS)
-        covered = side == "requests" and limit is not None
-        if is_fraction or (amount < LEAST_MEMORY and not covered):
-            field = asked.field("memory", side)
-            yield finding(Code.LITTLE_MEMORY, field=field, found=written, example=_enough(written))
-
-
-def _enough(written: str) -> str:
-    """Return the memory to write instead: the number with the suffix that was meant, where Ray can do with it."""
-    meant = quantity.parse(written[:-1] + "Mi") if written.endswith("m") else None
-    return written[:-1] + "Mi" if meant is not None and meant >= LEAST_MEMORY else _ENOUGH
+    if wanted is not None:
+        return int(wanted)
+    memory = requests.memory_limit or requests.memory_request
+    if memory is None:
+        return None
+    return min(int(memory.number * STORE_SHARE), STORE_MAXIMUM)
 
 
 def mebibytes(amount: int) -> str:
-    """Return an amount of bytes as a quantity that can be written into a manifest, rounded up."""
-    return f"{-(-amount // _MEBIBYTE)}Mi"
-
-
-def findings_of(container: Object, resources: NodeResources, *, told: bool) -> Iterable[Finding]:
-    """The warning that Ray will count the whole node; `told` when the user says --num-cpus."""
-    if resources.num_cpus is None and not told:
-        yield finding(Code.NO_CPU, container=container["name"])
+    """Return bytes as a quantity for a manifest, rounded up."""
+    rounded_up = -(-amount // _MEBIBYTE)
+    return f"{rounded_up}Mi"

@@ -1,25 +1,23 @@
-"""Which Ray node a pod is, and in which of its containers Ray runs."""
+"""Decide which Ray node a pod is, and in which of its containers Ray runs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final
 
-from webhook.names import OPT_IN, ROLE, TASK_SPEC
+from webhook.names import OPT_IN, ROLE, TASK_SPEC, annotation_place
 from webhook.reasons import Code, Finding, finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from webhook.names import Object
+    from webhook.names import Object, Role
     from webhook.pods.flags import Settings
 
-Role: TypeAlias = Literal["head", "worker"]
-
-_SAID: Final[Mapping[str, Role]] = {"head": "head", "worker": "worker"}
+_ROLES: Final[Mapping[str, Role]] = {"head": "head", "worker": "worker"}
 
 FRAMEWORK_ENV: Final = ("TF_CONFIG", "MASTER_ADDR", "MPI_HOST")
-"""What Volcano's tensorflow, pytorch and mpi plugins put into the containers of their pods."""
+"""Variables that Volcano's tensorflow, pytorch and mpi plugins put into their containers."""
 
 SIDECARS: Final = frozenset(
     {
@@ -35,45 +33,51 @@ SIDECARS: Final = frozenset(
         "vault-agent",
     }
 )
-"""Containers that injectors add beside the user's own."""
+"""Names of containers that injectors add beside the user's own."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """Ray's container by its place in `spec.containers`, with a warning if the choice was ours."""
+    """Ray's container."""
 
     index: int
+    """Its place in `spec.containers`."""
     warnings: tuple[Finding, ...] = ()
+    """Set when volray chose the container because no container has the wanted name."""
 
 
 def is_opted_in(labels: Mapping[str, object]) -> bool:
-    """Whether the user (or the Job webhook for him) wrote the opt-in label."""
+    """Return whether the opt-in label is there, written by the user or by the Job webhook."""
     return labels.get(OPT_IN) == "true"
 
 
 def task_of(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str | None:
-    """The task of the Job that a pod is made from; Volcano writes it as label and as annotation."""
+    """Return the task from which a pod is made. Volcano writes it as a label and an annotation."""
     return labels.get(TASK_SPEC) or annotations.get(TASK_SPEC)
 
 
 def role_of(task: str, annotations: Mapping[str, str], settings: Settings) -> Role | None:
-    """Head, worker or neither, by annotation or else by the task's name."""
-    if said := _SAID.get(annotations.get(ROLE, "")):
-        return said
+    """Return the role that the annotation names, or else the one that the task's name gives."""
+    role = _ROLES.get(annotations.get(ROLE, ""))
+    if role is not None:
+        return role
     if task == settings.head:
         return "head"
-    return "worker" if task in settings.worker else None
+    if task in settings.worker:
+        return "worker"
+    return None
 
 
-def wrong_role(annotations: Mapping[str, str]) -> Iterable[Finding]:
-    """The mistake of a role that is none."""
-    said = annotations.get(ROLE)
-    if said is not None and said not in _SAID:
-        yield finding(Code.UNKNOWN_ROLE, found=said)
+def role_mistakes(annotations: Mapping[str, str]) -> tuple[Finding, ...]:
+    """Return the mistake of an annotation that names a role which does not exist."""
+    role = annotations.get(ROLE)
+    if role is None or role in _ROLES:
+        return ()
+    return (finding(Code.UNKNOWN_ROLE, place=annotation_place(ROLE), found=role),)
 
 
 def other_framework(containers: Iterable[Object]) -> Finding | None:
-    """The environment variable that gives another framework of Volcano away."""
+    """Return the reason to leave a pod alone in which another framework of Volcano runs."""
     for container in containers:
         for variable in container.get("env") or ():
             if variable["name"] in FRAMEWORK_ENV:
@@ -82,7 +86,7 @@ def other_framework(containers: Iterable[Object]) -> Finding | None:
 
 
 def wanted_container(role: Role, settings: Settings) -> tuple[str, str]:
-    """The name that Ray's container should have, and the flag that changes it."""
+    """Return the name that Ray's container should have, and the flag that changes it."""
     if role == "head":
         return settings.head_container, "--headContainer"
     return settings.worker_container, "--workerContainer"
@@ -91,18 +95,23 @@ def wanted_container(role: Role, settings: Settings) -> tuple[str, str]:
 def choose_container(
     containers: list[Object], task: str, role: Role, settings: Settings, *, opted_in: bool
 ) -> Chosen | Finding:
-    """Ray's container; or why there is none, which is a mistake only for somebody who opted in."""
+    """Return Ray's container, or the reason there is none.
+
+    That is an error only if the pod carries the opt-in label.
+    """
     wanted, flag = wanted_container(role, settings)
-    own = {
-        container["name"]: index
-        for index, container in enumerate(containers)
-        if container["name"] not in SIDECARS or container["name"] == wanted
-    }
-    if wanted in own:
-        return Chosen(own[wanted])
-    if not opted_in or not own:
+    candidates: dict[str, int] = {}
+    for index, container in enumerate(containers):
+        name = container["name"]
+        if name == wanted:
+            return Chosen(index)
+        if name not in SIDECARS:
+            candidates[name] = index
+    if not opted_in or not candidates:
         return finding(Code.NO_RAY_CONTAINER, task=task, wanted=wanted)
-    if len(own) > 1:
-        return finding(Code.SEVERAL_CONTAINERS, wanted=wanted, found=", ".join(own), flag=flag)
-    name, index = next(iter(own.items()))
-    return Chosen(index, (finding(Code.ONLY_CONTAINER, container=name, wanted=wanted, flag=flag),))
+    if len(candidates) > 1:
+        found = ", ".join(candidates)
+        return finding(Code.SEVERAL_CONTAINERS, wanted=wanted, found=found, flag=flag)
+    [(name, index)] = candidates.items()
+    warning = finding(Code.ONLY_CONTAINER, container=name, wanted=wanted, flag=flag)
+    return Chosen(index, (warning,))

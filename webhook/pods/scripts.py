@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from webhook.pods.roles import Role
+    from webhook.names import Role
 
 _WORDS: Final = r"""
 say() { echo "volray: $*" >&2; }

@@ -8,41 +8,45 @@ import shlex
 from collections import deque
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from webhook.names import START_ARGS
+from webhook.names import ARGS, START_ARGS, annotation_place
+from webhook.pods.flags import PORT_FLAGS, flag_of
 from webhook.reasons import Code, Finding, finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from webhook.names import Role
 
 
-def _whole(text: str) -> None:
+def _check_whole(text: str) -> None:
     int(text)
 
 
-def _fraction(text: str) -> None:
+def _check_fraction(text: str) -> None:
     float(text)
 
 
-def _boolean(text: str) -> None:
+def _check_boolean(text: str) -> None:
     if text.lower() not in {"1", "true", "t", "yes", "y", "on", "0", "false", "f", "no", "n", "off"}:
         raise ValueError(text)
 
 
-def _json_object(text: str) -> None:
+def _check_json_object(text: str) -> None:
     if not isinstance(json.loads(text), dict):
         raise TypeError(text)
 
 
-def _text(_: str) -> None:
-    """Anything goes."""
+def _check_text(_: str) -> None:
+    """Accept any text."""
 
 
-_WHOLE: Final = (_whole, "a whole number", "1")
-_BOOLEAN: Final = (_boolean, "true or false", "false")
-_JSON: Final = (_json_object, "a JSON object", "'{\"name\": 1}'")
-_TEXT: Final = (_text, "a text", "TEXT")
+_WHOLE: Final = (_check_whole, "a whole number", "1")
+_BOOLEAN: Final = (_check_boolean, "true or false", "false")
+_JSON: Final = (_check_json_object, "a JSON object", "'{\"name\": 1}'")
+_TEXT: Final = (_check_text, "a text", "TEXT")
 
 _VALUED: Final[Mapping[str, tuple[Callable[[str], None], str, str]]] = {
     "--autoscaling-config": _TEXT,
@@ -72,13 +76,13 @@ _VALUED: Final[Mapping[str, tuple[Callable[[str], None], str, str]]] = {
     "--resources": _JSON,
     "--runtime-env-agent-port": _WHOLE,
     "--system-config": _JSON,
-    "--system-reserved-cpu": (_fraction, "a number", "1.5"),
+    "--system-reserved-cpu": (_check_fraction, "a number", "1.5"),
     "--system-reserved-memory": _WHOLE,
     "--temp-dir": _TEXT,
     "--tracing-startup-hook": _TEXT,
     "--worker-port-list": _TEXT,
 }
-"""The options of `ray start` 2.60 that take a value, the hidden ones among them (ray/scripts/scripts.py)."""
+"""The options of `ray start` 2.60 that take a value, hidden ones included (ray/scripts/scripts.py)."""
 
 _SWITCHES: Final = frozenset(
     {
@@ -94,145 +98,149 @@ _SWITCHES: Final = frozenset(
 )
 
 _HEAD_ONLY: Final = frozenset({"--include-dashboard", "--redis-shard-ports", "--system-config"})
-"""What `ray start` refuses on a worker, in every version (`head_only_flags` in ray/scripts/scripts.py, and
-ray/_private/node.py for the last). `--port` is the fourth, and volray's."""
+"""The options that `ray start` refuses on a worker, in every version.
+
+Source: `head_only_flags` in ray/scripts/scripts.py, and ray/_private/node.py for the last. `--port` is
+the fourth, and volray sets it.
+"""
 
 _LONG: Final = re.compile(r"--[A-Za-z0-9]")
 
 _OWNED: Final[Mapping[str, str]] = {
     "--address": "",
     "--block": "",
-    "--dashboard-agent-listen-port": ", and write --agentPort=N in ray.volcano.sh/args",
-    "--dashboard-host": "",
-    "--dashboard-port": ", and write --dashboardPort=N in ray.volcano.sh/args",
     "--head": ", and write ray.volcano.sh/role: head",
-    "--metrics-export-port": ", and write --metricsPort=N in ray.volcano.sh/args",
     "--node-ip-address": "",
-    "--port": ", and write --port=N in ray.volcano.sh/args",
-    "--ray-client-server-port": ", and write --clientPort=N in ray.volcano.sh/args",
+    **{name: "" for _, port in PORT_FLAGS for name in port.other_options},
+    **{port.option: f", and write {flag_of(flag.field)}=N in {ARGS}" for flag, port in PORT_FLAGS},
 }
-"""What volray sets itself, and where to write it instead."""
+"""The options that volray sets itself, each with what to write instead."""
+
+_PLACE: Final = annotation_place(START_ARGS)
 
 
 @dataclass(frozen=True)
 class StartArgs:
-    """The options as words for `ray start`, by name; a switch has no value."""
+    """Options of `ray start` by name. A switch has no value."""
 
     options: tuple[tuple[str, str | None], ...] = ()
 
     def value(self, name: str) -> str | None:
-        """The value of an option; of one that is given twice the last, as click has it."""
+        """Return the value of an option. The last one wins, as in click."""
         return dict(self.options).get(name)
 
     def names(self, *names: str) -> bool:
-        """Whether any of these is given."""
+        """Return whether any of these options is given."""
         return any(name in names for name, _ in self.options)
 
-    @property
-    def words(self) -> list[str]:
-        """One word an option."""
-        return [name if value is None else f"{name}={value}" for name, value in self.options]
+    def words_without(self, left_out: str) -> list[str]:
+        """Return one word an option, without those of one name."""
+        words: list[str] = []
+        for name, value in self.options:
+            if name != left_out:
+                words.append(name if value is None else f"{name}={value}")
+        return words
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """The options of an annotation, every mistake in it, and what its author should know."""
+    """The options of an annotation, with every mistake and warning about it."""
 
     args: StartArgs
-    mistakes: tuple[Finding, ...] = ()
-    warnings: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 def is_option(name: str) -> bool:
-    """Return whether `ray start` takes an option of this name that a user may set, such as `--num-gpus`."""
+    """Return whether `ray start` has an option of this name that a user may set."""
     return name in _VALUED or name in _SWITCHES
 
 
-def parse(annotation: str, *, head: bool) -> Parsed:
+@lru_cache(maxsize=1024)
+def read_start_args(annotation: str, role: Role) -> Parsed:
     """Return the options in an annotation such as `--num-cpus=0 --resources='{"a": 1}'`.
 
-    An option that is not in the tables is passed on with a warning: pods run every Ray, and the tables hold the
-    options of one.
+    An option that is not in the tables is passed on with a warning, because pods run every Ray and
+    the tables hold the options of one. The pods of a task share their annotation, hence the cache.
 
     Args:
         annotation: The text.
-        head: The node is the head, which takes options that a worker does not.
+        role: The head takes options that a worker does not.
     """
     try:
         words = shlex.split(annotation)
     except ValueError as error:
-        unreadable = finding(Code.UNREADABLE, field=START_ARGS, found=annotation, why=error)
+        unreadable = finding(Code.UNREADABLE, place=_PLACE, found=annotation, why=error)
         return Parsed(StartArgs(), (unreadable,))
-    mistakes: list[Finding] = []
-    warnings: list[Finding] = []
-    options = tuple(_options(words, mistakes, warnings))
-    if not head:
-        mistakes += _on_the_head_alone(options)
-    return Parsed(StartArgs(options), tuple(mistakes), tuple(warnings))
+    findings: list[Finding] = []
+    options = tuple(_read_options(words, findings))
+    if role == "worker":
+        findings += _options_of_the_head(options)
+    return Parsed(StartArgs(options), tuple(findings))
 
 
-def _on_the_head_alone(options: Iterable[tuple[str, str | None]]) -> Iterable[Finding]:
+def _options_of_the_head(options: Iterable[tuple[str, str | None]]) -> Iterator[Finding]:
     for name in dict.fromkeys(name for name, _ in options):
         if name in _HEAD_ONLY:
-            yield finding(Code.HEAD_START_OPTION, found=name)
+            yield finding(Code.HEAD_START_OPTION, place=_PLACE, found=name)
 
 
-def _options(
-    words: Sequence[str], mistakes: list[Finding], warnings: list[Finding]
-) -> Iterable[tuple[str, str | None]]:
+def _read_options(words: Sequence[str], findings: list[Finding]) -> Iterator[tuple[str, str | None]]:
     rest = deque(words)
     while rest:
         word = rest.popleft()
         name, equals, text = word.partition("=")
         if name in _OWNED:
-            mistakes.append(finding(Code.OWNED_START_OPTION, found=name, instead=_OWNED[name]))
-            _skip_value(name, equals, rest)
+            owned = finding(Code.OWNED_START_OPTION, place=_PLACE, found=name, instead=_OWNED[name])
+            findings.append(owned)
+            # Its value in a word of its own is part of the same mistake.
+            if not equals and name not in {"--head", "--block"} and rest:
+                rest.popleft()
         elif name in _SWITCHES and not equals:
             yield name, None
         elif name in _VALUED:
-            value = text if equals else _next(rest)
-            mistakes += _wrong(name, value)
+            value = text if equals else _next_word(rest)
+            findings += _value_mistakes(name, value)
             yield name, value
         elif name not in _SWITCHES and _LONG.match(name):
-            warnings.append(finding(Code.OTHER_START_OPTION, found=name, near=_near(name)))
-            yield name, text if equals else _next_value(rest)
+            near = _nearest(name)
+            hint = f" (the nearest option of Ray 2.60 is {near})" if near else ""
+            findings.append(finding(Code.OTHER_START_OPTION, place=_PLACE, found=name, near=hint))
+            yield name, text if equals else _value_or_none(rest)
         else:
-            mistakes.append(finding(Code.UNKNOWN_START_OPTION, found=word, wanted=_suggestion(name)))
+            wanted = _nearest(name) or "one that `ray start --help` lists"
+            findings.append(finding(Code.UNKNOWN_START_OPTION, place=_PLACE, found=word, wanted=wanted))
 
 
-def _next(rest: deque[str]) -> str | None:
+def _next_word(rest: deque[str]) -> str | None:
     return rest.popleft() if rest else None
 
 
-def _next_value(rest: deque[str]) -> str | None:
-    """Return the value of an option that may be a switch: the next word, unless that is an option itself."""
-    return rest.popleft() if rest and not rest[0].startswith("-") else None
+def _value_or_none(rest: deque[str]) -> str | None:
+    """Return the value of an option that may be a switch.
+
+    That is the next word, unless the next word is an option itself.
+    """
+    if rest and not rest[0].startswith("-"):
+        return rest.popleft()
+    return None
 
 
-def _skip_value(name: str, equals: str, rest: deque[str]) -> None:
-    """An owned option in two words is one mistake, not two."""
-    if not equals and name not in {"--head", "--block"}:
-        _next(rest)
-
-
-def _wrong(name: str, value: str | None) -> Iterable[Finding]:
+def _value_mistakes(name: str, value: str | None) -> Iterator[Finding]:
     check, wanted, example = _VALUED[name]
     if value is None:
-        yield finding(Code.MISSING_VALUE, field=START_ARGS, flag=name, example=example)
+        yield finding(Code.MISSING_VALUE, place=_PLACE, flag=name, example=example)
         return
     try:
         check(value)
     except (ValueError, TypeError):
-        yield finding(Code.BAD_VALUE, field=START_ARGS, flag=name, found=value, wanted=wanted, example=example)
-
-
-def _near(name: str) -> str:
-    near = _nearest(name)
-    return f" (the nearest option of Ray 2.60 is {near})" if near else ""
-
-
-def _suggestion(name: str) -> str:
-    return _nearest(name) or "one that `ray start --help` lists"
+        yield finding(
+            Code.BAD_VALUE,
+            place=_PLACE,
+            flag=name,
+            found=value,
+            wanted=wanted,
+            example=example,
+        )
 
 
 def _nearest(name: str) -> str | None:
