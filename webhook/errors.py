@@ -15,11 +15,18 @@ class VolrayError(Exception):
 
 
 class RefusedError(VolrayError):
-    """A pod or a Job (`where` names it) is wrong; carries every mistake that was found, not only the first."""
+    """A pod or a Job is wrong.
 
-    def __init__(self, mistakes: Iterable[Finding], where: str = "") -> None:
+    Attributes:
+        mistakes: Every mistake that was found, not only the first.
+        where: The object's name, for messages.
+        warnings: What else its owner should know.
+    """
+
+    def __init__(self, mistakes: Iterable[Finding], where: str = "", warnings: Iterable[Finding] = ()) -> None:
         self.mistakes = tuple(mistakes)
         self.where = where
+        self.warnings = tuple(warnings)
         sentences = " ".join(mistake.text for mistake in self.mistakes)
         super().__init__(f"{where}: {sentences}" if where else sentences)
 

@@ -16,7 +16,8 @@ from tests.server.test_review import asking
 from tests.volcano_pods import container_of, env_of, injected, pod
 from webhook.cli import documents
 from webhook.cli.main import main
-from webhook.jobs.job import pod_of, tasks_of
+from webhook.jobs.job import Task, VolcanoJob
+from webhook.jobs.volcano import pod_of
 from webhook.pods.inject import inject as inject_pod
 from webhook.reasons import Code
 
@@ -128,22 +129,24 @@ class TestJobs:
         result = inject(documents.dump(recordings.subject(name)))
         lines = [line for line in result.stderr.splitlines() if line.startswith("√")]
         injected_tasks = [line.partition(", task ")[2].split(" ")[0] for line in lines]
-        outs = {
-            task.name: (out, task) for out in loaded(result.stdout) if out["kind"] == "Job" for task in tasks_of(out)
-        }
+        outs: dict[str, tuple[VolcanoJob, Task]] = {}
+        for out in loaded(result.stdout):
+            if out["kind"] == "Job":
+                whole = VolcanoJob.read(out, "default")
+                outs |= {task.name: (whole, task) for task in whole.tasks}
         for name_of_task in injected_tasks:
-            found = inject_pod(pod_of(*outs[name_of_task], "default"), "default")
+            found = inject_pod(pod_of(*outs[name_of_task]), "default")
             assert (found.reason.code, found.operations) == (Code.ALREADY_INJECTED, ())
 
     def test_the_pods_of_a_job_are_those_that_volcano_would_have_injected(self, inject: Inject) -> None:
-        given = job()
+        given = VolcanoJob.read(job(), "default")
         result = inject(JOB, "--pods")
         pods = loaded(result.stdout)
         assert [one["metadata"]["name"] for one in pods] == ["demo-head-0", "demo-worker-0", "demo-worker-1"]
         for one in pods:
-            task = next(t for t in tasks_of(given) if t.name == one["metadata"]["labels"]["volcano.sh/task-spec"])
+            task = next(t for t in given.tasks if t.name == one["metadata"]["labels"]["volcano.sh/task-spec"])
             index = int(one["metadata"]["labels"]["volcano.sh/task-index"])
-            pod = pod_of(given, task, "default", index)
+            pod = pod_of(given, task, index)
             pod["metadata"]["labels"]["ray.volcano.sh/cluster"] = "true"
             assert one == injected(pod)
 
@@ -159,22 +162,52 @@ class TestJobs:
         for one in loaded(inject(text, "--pods").stdout):
             assert [mount["mountPath"] for mount in container_of(one)["volumeMounts"]].count(path) == 1
 
+    def test_the_report_is_that_of_the_webhook_and_each_line_names_the_place(self, inject: Inject) -> None:
+        """J11 and J14."""
+        given = job(plugins={"ray": ["--port=1"], "svc": []})
+        given["spec"]["tasks"][0]["template"]["spec"]["containers"][0]["command"] = ["python", "train.py"]
+        lines = inject(documents.dump(given)).stderr.splitlines()
+        assert [line.partition(": The")[0] for line in lines if line.startswith("‼")] == [
+            "‼ Job demo: spec.plugins.svc",
+            "‼ Job demo: tasks[head].policies",
+        ]
+        given["spec"]["plugins"]["ray"] = ["--prot=1"]
+        result = inject(documents.dump(given))
+        assert result.exit_code == 1
+        assert "× Job demo: spec.plugins.ray[0]: --prot=1 is not a flag" in result.stderr  # noqa: RUF001 - the mark
+
+    def test_a_template_of_jobs_stays_and_is_told_of_like_the_jobs_made_from_it(self, inject: Inject) -> None:
+        """J10."""
+        spec = job(plugins={"ray": []})["spec"]
+        cron = {"apiVersion": "batch.volcano.sh/v1alpha1", "kind": "CronJob", "metadata": {"name": "nightly"}}
+        text = documents.dump({**cron, "spec": {"jobTemplate": {"spec": spec}}})
+        result = inject(text)
+        assert (result.exit_code, result.stdout) == (0, text)
+        assert result.stderr.startswith("- CronJob nightly: volray inject does not change a CronJob")
+        spec["tasks"][0]["replicas"] = 2
+        result = inject(documents.dump({**cron, "spec": {"jobTemplate": {"spec": spec}}}))
+        assert result.exit_code == 1
+        assert "× CronJob nightly: spec.jobTemplate.spec.tasks[head].replicas: " in result.stderr  # noqa: RUF001
+        del spec["plugins"]
+        result = inject(documents.dump({**cron, "spec": {"jobTemplate": {"spec": spec}}}))
+        assert result.stderr == "- CronJob nightly: The Job has no plugins.ray, no opt-in label and no head task.\n"
+
     def test_what_volcano_would_not_make_or_not_schedule_is_said(self, inject: Inject) -> None:
         tasks = job()["spec"]["tasks"]
         tasks[1]["dependsOn"] = {"name": ["head"]}
         result = inject(documents.dump(job(tasks=tasks, minAvailable=3)))
         assert result.exit_code == 0
-        assert "‼ Job demo: The gang needs 3 pods (minAvailable)" in result.stderr
+        assert "‼ Job demo: The Job needs 3 pods (minAvailable)" in result.stderr
 
         del tasks[1]["replicas"], tasks[1]["dependsOn"]
         result = inject(documents.dump(job(tasks=tasks, minAvailable=1)), "--pods")
         assert [one["metadata"]["name"] for one in loaded(result.stdout)] == ["demo-head-0"]
-        assert "‼ Job demo, task worker: Leaving replicas out means replicas: 0 to Volcano" in result.stderr
+        assert "‼ Job demo: tasks[worker].replicas: The task has no replicas field" in result.stderr
 
         tasks[0]["replicas"] = 0
         result = inject(documents.dump(job(tasks=tasks, minAvailable=1)))
         assert (result.exit_code, result.stdout) == (1, "")
-        assert result.stderr.endswith("no head is made. Write replicas: 1.\n")
+        assert "× Job demo: tasks[head].replicas: The head task head has no replicas" in result.stderr  # noqa: RUF001
 
     def test_a_job_without_ray_is_left_alone_to_the_letter(self, inject: Inject) -> None:
         text = "# mine\n" + JOB.replace("ray: []", "svc: []").replace("name: head", "name: ps")
@@ -271,7 +304,7 @@ class TestMistakes:
         result = inject(text)
         assert (result.exit_code, result.stdout) == (1, "")
         lines = [line for line in result.stderr.splitlines() if line.startswith("×")]  # noqa: RUF001 - the mark
-        mistakes = ["--port=x", "--nonsense", "document 4: This is", "document 5: A", "replicas: 2", "args but no"]
+        mistakes = ["--port=x", "--nonsense", "document 4: This is", "document 5: The", "has 2 replicas", "args but no"]
         for words in mistakes:
             assert len([line for line in lines if words in line]) == 1
         assert len(lines) == len(mistakes)
@@ -280,11 +313,11 @@ class TestMistakes:
     UNREADABLE: dict[str, tuple[str, str]] = {  # noqa: RUF012 - a table
         "tabs": ("a:\n\tb: 1\n", "line 2: found character '\\t' that cannot start any token"),
         "an open bracket": ("a: [1,\n", "line 2:"),
-        "a list": ("- a\n", "A document is list, not an object."),
-        "a number": ("3\n", "A document is int, not an object."),
-        "a text": ("hello\n", "A document is str, not an object."),
-        "a text of several lines": ("--- |\n  a\n", "A document is str, not an object."),
-        "a list of a number": ("kind: List\nitems: [1]\n", "A document is int, not an object."),
+        "a list": ("- a\n", "The document is not an object."),
+        "a number": ("3\n", "The document is not an object."),
+        "a text": ("hello\n", "The document is not an object."),
+        "a text of several lines": ("--- |\n  a\n", "The document is not an object."),
+        "a list of a number": ("kind: List\nitems: [1]\n", "The document is not an object."),
         "a key that is a map": ("? {a: b}\n: c\n", "line 1: found unhashable key"),
         "a tag of Python": ("a: !!python/object:os.system x\n", "could not determine a constructor"),
         "an alias of nothing": ("a: *b\n", "undefined alias"),

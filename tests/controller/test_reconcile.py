@@ -168,12 +168,20 @@ def test_the_in_tree_plugin_s_dangling_target_ports_are_repaired() -> None:
     assert kinds(decide(JOB, service)) == ["Replace"]
 
 
-def test_mistakes_are_said_once_each_beside_what_else_is_done() -> None:
+def test_findings_are_told_once_each_beside_what_else_is_done() -> None:
     wrong = ray_job(tasks=[task("head", replicas=2)])
     *events, create = decide(wrong, None)
-    assert [event.once for event in events if isinstance(event, Event)] == [True] * len(wrong.mistakes)
+    assert [event.once for event in events if isinstance(event, Event)] == [True] * len(wrong.findings)
     assert isinstance(create, Create)
     assert kinds(decide(ray_job(name="7b"), None)) == ["Event"]
+
+
+@pytest.mark.parametrize(("phase", "told"), [("", True), ("Pending", True), ("Running", False), ("Restarting", False)])
+def test_a_warning_is_told_while_the_job_starts(phase: str, told: bool) -> None:
+    """A controller that takes over must not try to write an Event on each of 10,000 running Jobs."""
+    doubtful = ray_job(phase=phase, tasks=[task("head"), task("logger")])
+    assert doubtful.findings
+    assert (kinds(decide(doubtful, None)) == ["Event", "Create"]) is told
 
 
 def test_a_mistake_that_came_later_takes_no_service_away() -> None:

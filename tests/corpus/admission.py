@@ -20,7 +20,8 @@ from webhook.cli import documents
 from webhook.controller.model import job_reader
 from webhook.controller.reconcile import Create, decide
 from webhook.controller.reconcile import Event as SaidByController
-from webhook.jobs.job import pod_of, tasks_of
+from webhook.jobs.job import VolcanoJob
+from webhook.jobs.volcano import pod_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -211,9 +212,10 @@ def _completed(job: Object) -> Object:
 
 def _pods(job: Object) -> Iterator[MadePod]:
     """Every pod of the Job: no replicas are no pods, as the API has no default for them."""
-    for task in tasks_of(job):
-        for index in range(task.body.get("replicas") or 0):
-            pod = pod_of(job, task, NAMESPACE, index)
+    whole = VolcanoJob.read(job, NAMESPACE)
+    for task in whole.tasks:
+        for index in range(task.replicas):
+            pod = pod_of(whole, task, index)
             answers, after = _admitted(pod)
             yield MadePod(task.name, pod, answers[-1] if answers else {}, pod if after is None else after)
 

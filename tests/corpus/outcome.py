@@ -424,10 +424,10 @@ def _compared(name: str) -> Iterator[str]:
     for line in result.report:
         mark, _, text = line.partition(" ")
         sentence = text.partition(": ")[2]
-        if mark != "√" and _words([sentence]) not in at_server:
+        if mark != "√" and not _is_said(sentence, at_server):
             yield from _wrapped(f"says {mark}", text)
     warned = dict.fromkeys(line for one in results for line in one.warnings)
-    unsaid = [line for line in warned if _words([_after_place(line)]) not in by_command]
+    unsaid = [line for line in warned if _words([line]) not in by_command]
     yield from _wrapped("unsaid", " ".join(unsaid))
     for difference in differences(name):
         yield from _wrapped("differs", difference)
@@ -452,8 +452,9 @@ def _words(lines: Iterable[str]) -> str:
     return " ".join(word for line in lines for word in line.split())
 
 
-def _after_place(sentence: str) -> str:
-    return re.sub(r"^Task \S+: ", "", sentence)
+def _is_said(text: str, words: str) -> bool:
+    """Whether each sentence is there: kubectl prints a warning that comes twice once."""
+    return all(_words([sentence]) in words for sentence in re.split(r"(?<=\.) (?=[A-Z])", text))
 
 
 def _wrapped(label: str, text: str) -> list[str]:

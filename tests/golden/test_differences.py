@@ -11,8 +11,9 @@ import pytest
 
 from tests import recordings
 from tests.volcano_pods import container_of, env_of, injected
-from webhook.jobs.job import pod_of, tasks_of
+from webhook.jobs.job import VolcanoJob
 from webhook.jobs.standalone import inject_job
+from webhook.jobs.volcano import pod_of
 
 if TYPE_CHECKING:
     from webhook.names import Object
@@ -62,8 +63,9 @@ ADDRESS = "--address"
 def _ours(job: str, task: str) -> Object:
     """The container that volray makes of the same task, with the plugin's arguments."""
     body = recordings.subject(f"job-create-{job}")
-    found = next(one for one in tasks_of(body) if one.name == task)
-    pod = injected(pod_of(body, found, "default"))
+    whole = VolcanoJob.read(body, "default")
+    found = next(one for one in whole.tasks if one.name == task)
+    pod = injected(pod_of(whole, found))
     return container_of(pod, _ray_container(pod)["name"])
 
 
@@ -104,7 +106,8 @@ def test_every_flag_of_the_plugin_is_ours(job: str, pod: str) -> None:
 @pytest.mark.parametrize(("job", "pod"), NATIVE_PODS)
 def test_ray_blocks_unless_the_users_command_runs_beside_it(job: str, pod: str) -> None:
     task = _task(recordings.subject(pod))
-    body = next(one.body for one in tasks_of(recordings.subject(f"job-create-{job}")) if one.name == task)
+    whole = VolcanoJob.read(recordings.subject(f"job-create-{job}"))
+    body = next(one.body for one in whole.tasks if one.name == task)
     own = any(one.get("command") for one in body["template"]["spec"]["containers"])
     assert ("--block" in _flags(_ours(job, task))) is not own
 

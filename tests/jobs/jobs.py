@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import jsonpatch
 
-from webhook.jobs.adopt import adopt
-from webhook.jobs.update import restore
+from webhook.jobs.adopt import Adoption
+from webhook.jobs.adopt import adopt as adopt_job
+from webhook.jobs.check import Report
+from webhook.jobs.check import check as check_job
+from webhook.jobs.job import VolcanoJob
+from webhook.jobs.update import restore as restore_job
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from webhook.names import Object
+    from webhook.reasons import Code, Finding
 
 OPT_IN = {"ray.volcano.sh/cluster": "true"}
 ARGS = "ray.volcano.sh/args"
@@ -63,6 +70,30 @@ def labelled(*tasks: Object, **rest: Any) -> Object:
         metadata = one["template"].setdefault("metadata", {})
         metadata["labels"] = {**OPT_IN, **metadata.get("labels", {})}
     return job(*found, **rest)
+
+
+def read(whole: Object) -> VolcanoJob:
+    return VolcanoJob.read(whole, "team")
+
+
+def check(whole: Object, *, ipv6: bool = False) -> Report:
+    """The report on a Job, which stays as it was."""
+    before = deepcopy(whole)
+    found = check_job(read(whole), ipv6=ipv6)
+    assert whole == before
+    return found
+
+
+def adopt(whole: Object) -> Adoption:
+    return adopt_job(read(whole))
+
+
+def restore(request: Object, old: Object) -> tuple[Object, ...]:
+    return restore_job(read(request), read(old))
+
+
+def codes(findings: Iterable[Finding]) -> list[Code]:
+    return [found.code for found in findings]
 
 
 def adopted(whole: Object) -> Object:

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.jobs.jobs import ARGS, OPT_IN, adopted, asking, flags, job, labelled, task, templates
-from webhook.errors import RefusedError
-from webhook.jobs.adopt import adopt
+from tests.jobs.jobs import ARGS, OPT_IN, adopt, adopted, asking, codes, flags, job, labelled, task, templates
+from webhook.errors import MalformedError, RefusedError
 from webhook.reasons import Code
 
 if TYPE_CHECKING:
@@ -42,13 +41,14 @@ def test_the_flags_are_the_users_words_and_no_more() -> None:
 
 
 def test_a_word_with_blanks_stays_one_word() -> None:
-    assert flags(adopted(asking("--head=my head", tasks=[task("worker")]))) == ["'--head=my head'"]
+    whole = asking("--head=my head", tasks=[task("my head", container={"name": "head"})])
+    assert flags(adopted(whole)) == ["'--head=my head'"]
 
 
 def test_the_templates_own_flags_come_after_the_plugins() -> None:
-    tasks = [task(flags="--waitNodes=3", notes={"mine": "1"}), task("worker")]
+    tasks = [task(flags="--waitNodes=2", notes={"mine": "1"}), task("worker")]
     found = adopted(asking("--port=6380", tasks=tasks))
-    assert flags(found) == ["--port=6380 --waitNodes=3", "--port=6380"]
+    assert flags(found) == ["--port=6380 --waitNodes=2", "--port=6380"]
     assert templates(found)[0]["annotations"]["mine"] == "1"
 
 
@@ -88,9 +88,9 @@ def test_the_only_container_is_settled_in_its_own_template() -> None:
     whole = asking("--worker=worker", "--worker=gpu", tasks=tasks)
     words = "--worker=worker --worker=gpu"
     assert flags(adopted(whole)) == [f"{words} --headContainer=ray", words, f"{words} --workerContainer=main"]
-    assert [(place, warning.code) for place, warning in adopt(whole).warnings] == [
-        ("head", Code.ONLY_CONTAINER),
-        ("gpu", Code.ONLY_CONTAINER),
+    assert [(found.place, found.code) for found in adopt(whole).warnings] == [
+        ("tasks[head]", Code.ONLY_CONTAINER),
+        ("tasks[gpu]", Code.ONLY_CONTAINER),
     ]
 
 
@@ -99,7 +99,7 @@ def without_replicas(body: Object, **fields: Any) -> Object:
 
 
 @pytest.mark.parametrize(
-    ("worker", "codes"),
+    ("worker", "expected"),
     [
         (without_replicas(task("worker")), [Code.NO_WORKER_PODS]),
         (task("worker", replicas=None), [Code.NO_WORKER_PODS]),
@@ -109,15 +109,17 @@ def without_replicas(body: Object, **fields: Any) -> Object:
     ],
     ids=["left out", "null", "0", "1", "0 that Volcano's mutator dropped"],
 )
-def test_a_worker_task_that_leaves_replicas_out_is_told_that_it_gets_no_pods(worker: Object, codes: list[Code]) -> None:
+def test_a_worker_task_that_leaves_replicas_out_is_told_that_it_gets_no_pods(
+    worker: Object, expected: list[Code]
+) -> None:
     for whole in (asking(tasks=[task(), worker]), labelled(task(), worker)):
-        assert [(place, warning.code) for place, warning in adopt(whole).warnings] == [
-            ("worker", code) for code in codes
-        ]
+        found = adopt(whole).warnings
+        assert codes(found) == expected
+        assert all(each.place == "tasks[worker].replicas" for each in found)
 
 
 def test_a_task_that_is_no_worker_may_leave_replicas_out() -> None:
-    assert adopt(asking(tasks=[without_replicas(task()), without_replicas(task("logger"))])).warnings == ()
+    assert adopt(asking(tasks=[task(), without_replicas(task("logger"))])).warnings == ()
 
 
 def test_a_sidecar_does_not_count_as_a_container() -> None:
@@ -156,7 +158,7 @@ def test_a_head_that_keeps_its_state_is_waited_for_by_all(container: Object) -> 
 
 
 def test_who_says_how_long_is_heard() -> None:
-    whole = asking(tasks=[task(container=REDIS), task("worker", flags="--reconnectSeconds=30")])
+    whole = labelled(task(container=REDIS), task("worker", flags="--reconnectSeconds=30"))
     assert flags(adopted(whole)) == [None, "--reconnectSeconds=30"]
 
 
@@ -178,7 +180,7 @@ def test_so_are_the_nodes_of_labelled_templates() -> None:
 def test_a_flag_for_such_a_port_is_the_users() -> None:
     whole = asking("--port=7000", tasks=[task(container=OWN_PORTS), task("worker")])
     assert flags(adopted(whole)) == ["--port=7000 --dashboardPort=8260"] * 2
-    one = asking(tasks=[task(container=OWN_PORTS), task("worker", flags="--port=7000")])
+    one = labelled(task(container=OWN_PORTS), task("worker", flags="--port=7000"))
     assert flags(adopted(one)) == ["--dashboardPort=8260", "--port=7000 --dashboardPort=8260"]
 
 
@@ -229,7 +231,6 @@ def test_another_job_stays_as_it_is(plugins: Object | None) -> None:
         {"tasks": [{"name": "head"}]},
         {"tasks": [{"name": "head", "template": {}}]},
         {"tasks": "head"},
-        {"tasks": None, "plugins": None},
         {"plugins": []},
         {"plugins": {"ray": "--port=1"}},
     ],
@@ -237,19 +238,52 @@ def test_another_job_stays_as_it_is(plugins: Object | None) -> None:
 def test_what_has_not_the_shape_of_a_job_is_the_apiservers(change: Object) -> None:
     whole = asking()
     whole["spec"] |= change
-    assert adopt(whole).operations == ()
+    with pytest.raises(MalformedError):
+        adopt(whole)
 
 
-def test_a_job_without_any_node_is_refused_at_once_with_every_mistake() -> None:
-    whole = asking("--prot=1", "--worker=w", tasks=[task("master"), task("slave")])
+def test_a_wrong_job_that_asks_is_refused_with_every_mistake_at_the_place_where_it_is_written() -> None:
+    tasks = [task(replicas=2, flags="--waitNodes=x"), task("worker", container={"args": ["x"]})]
+    whole = asking("--prot=1", "--worker=worker", "--worker=w", tasks=tasks)
     del whole["metadata"]["name"]
     with pytest.raises(RefusedError) as refused:
         adopt(whole)
-    assert [mistake.code for mistake in refused.value.mistakes] == [
-        Code.NO_HEAD,
-        Code.NO_SUCH_WORKER,
-        Code.UNKNOWN_FLAG,
+    assert [(found.code, found.place) for found in refused.value.mistakes] == [
+        (Code.HEAD_REPLICAS, "tasks[head].replicas"),
+        (Code.NO_SUCH_WORKER, "spec.plugins.ray[1]"),
+        (Code.UNKNOWN_FLAG, "spec.plugins.ray[0]"),
+        (Code.BAD_VALUE, f"tasks[head].template.metadata.annotations[{ARGS}]"),
+        (Code.ARGS_WITHOUT_COMMAND, "tasks[worker]"),
     ]
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        {"command": ["sh", "-c", "submit --hosts $VC_HEAD_HOSTS"]},
+        {"args": ["${VC_MY_TASK_NUM}"], "command": ["echo"]},
+        {"env": [{"name": "HEAD", "value": "demo-head-0.demo"}]},
+        {"command": ["cat", "/etc/volcano/head.host"]},
+    ],
+)
+def test_a_template_that_uses_the_svc_plugin_keeps_it_without_its_network_policy(container: Object) -> None:
+    """Volcano adds svc to a Job with plugins.ray, so such templates work with the in-tree plugin."""
+    tasks = [task(), task("worker"), task("submitter", container=container)]
+    whole = job(*tasks, plugins={"ray": [], "env": []})
+    assert adopted(whole)["spec"]["plugins"] == {"env": [], "svc": ["--disable-network-policy=true"]}
+    assert codes(adopt(whole).warnings) == [Code.SVC_ADDED]
+
+
+@pytest.mark.parametrize("value", ["VC_TASK_INDEX", "MY_VC_HEAD_HOSTS", "demo-head-0.other", "other-head-0.demo"])
+def test_other_names_bring_no_svc(value: str) -> None:
+    tasks = [task(), task("submitter", container={"command": ["echo", f"${value}"]})]
+    assert "plugins" not in adopted(asking(tasks=tasks))["spec"]
+
+
+def test_the_users_own_svc_stays_and_a_labelled_job_gets_none() -> None:
+    tasks = [task(container={"command": ["echo", "$VC_HEAD_HOSTS"]}), task("worker")]
+    assert adopted(job(*tasks, plugins={"ray": [], "svc": []}))["spec"]["plugins"] == {"svc": []}
+    assert "plugins" not in adopted(labelled(*tasks))["spec"]
 
 
 def test_flags_that_cannot_be_split_stay_to_be_refused_with_the_rest() -> None:

@@ -7,9 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.jobs.jobs import ARGS, COMPLETES, adopted, applied, asking, completed, job, labelled, restored, stored, task
+from tests.jobs.jobs import (
+    ARGS,
+    COMPLETES,
+    adopted,
+    applied,
+    asking,
+    codes,
+    completed,
+    job,
+    labelled,
+    restore,
+    restored,
+    stored,
+    task,
+)
 from webhook.errors import RefusedError
-from webhook.jobs.update import restore
 from webhook.reasons import Code
 
 if TYPE_CHECKING:
@@ -35,6 +48,7 @@ FILES = {
     "said by the user": asking(maxRetry=5, minAvailable=1, queue="research", tasks=[task(maxRetry=7, minAvailable=1)]),
     "nothing to run": asking(tasks=[task(), task("worker", replicas=0)]),
     "zero retries": asking(maxRetry=0, tasks=[task(maxRetry=0)]),
+    "svc added by adoption": asking(tasks=[task(container={"command": ["echo", "$VC_HEAD_HOSTS"]}), task("worker")]),
     "empty map": job(task(), plugins={"ray": [], "env": None}),
     "labelled": labelled(),
     "labelled, settled": labelled(task(container={"name": "ray"}), task("worker", container=REDIS)),
@@ -167,7 +181,7 @@ OWN_PORT = asking("--port=6380", tasks=[task(container=OWN_PORTS), task("worker"
 
 
 @pytest.mark.parametrize(
-    ("file", "request_", "codes"),
+    ("file", "request_", "changes"),
     [
         (PORT, changed(PORT, ["--port=6381"]), [Code.SETTINGS_CHANGED] * 2),
         (PORT, changed(PORT, []), [Code.SETTINGS_CHANGED] * 2),
@@ -183,16 +197,16 @@ OWN_PORT = asking("--port=6380", tasks=[task(container=OWN_PORTS), task("worker"
         (labelled(), labelled(task(flags="--port=1"), task("worker", replicas=2)), [Code.SETTINGS_CHANGED]),
     ],
 )
-def test_changed_settings_are_refused_with_every_change(file: Object, request_: Object, codes: list[Code]) -> None:
+def test_changed_settings_are_refused_with_every_change(file: Object, request_: Object, changes: list[Code]) -> None:
     live = stored(file)
     with pytest.raises(RefusedError) as refused:
         restore(applied(request_, live), live)
-    assert [mistake.code for mistake in refused.value.mistakes] == codes
+    assert codes(refused.value.mistakes) == changes
 
 
 def test_the_sentence_says_what_was_and_what_would_be() -> None:
     with pytest.raises(
-        RefusedError, match=r"Task head: --port was 6380 and would be 6381, but the settings .* fixed\."
+        RefusedError, match=r"changes --port of task head from 6380 to 6381, but the settings .* cannot be changed\."
     ):
         restore(applied(changed(PORT, ["--port=6381"]), stored(PORT)), stored(PORT))
 

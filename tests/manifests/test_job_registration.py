@@ -139,4 +139,5 @@ def test_an_old_kubernetes_gets_no_field_that_it_does_not_know_and_ignores_outag
         "Validating validation.jobs.ray.volcano.sh": "Ignore",
         "Validating cronjobs.ray.volcano.sh": "Ignore",
         "Validating jobtemplates.ray.volcano.sh": "Ignore",
+        "Validating hyperjobs.ray.volcano.sh": "Ignore",
     }

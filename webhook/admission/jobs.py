@@ -56,7 +56,7 @@ def _guarded(review: Review, decide: Callable[[], Verdict]) -> Verdict:
     try:
         return decide()
     except RefusedError as error:
-        return _denied(review, error.mistakes)
+        return _denied(review, error.mistakes, error.warnings)
     except Exception:
         message = finding(Code.INTERNAL).text
         trace = traceback.format_exc()
@@ -79,10 +79,10 @@ def _passed(review: Review) -> Verdict | None:
     return None
 
 
-def _denied(review: Review, mistakes: tuple[Finding, ...]) -> Verdict:
+def _denied(review: Review, mistakes: tuple[Finding, ...], warnings: Iterable[Finding]) -> Verdict:
     sentences = " ".join(_lines(mistakes))
     message = f"Job {review.name}: {sentences}"
-    return Verdict(mistakes[0].code, allowed=False, message=message)
+    return Verdict(mistakes[0].code, allowed=False, message=message, warnings=_lines(warnings))
 
 
 def _adopted(review: Review, *, ipv6: bool) -> Verdict:
@@ -144,11 +144,9 @@ def _read_old(review: Review) -> VolcanoJob | None:
 
 def _verdict(review: Review, report: Report) -> Verdict:
     told = [found for found in report.warnings if found.code not in TOLD_AT_ADOPTION]
-    warnings = _lines(told)
-    if not report.mistakes:
-        return Verdict(Code.JOB_JUDGED, warnings=warnings)
-    denied = _denied(review, report.mistakes)
-    return Verdict(denied.reason, allowed=False, message=denied.message, warnings=warnings)
+    if report.mistakes:
+        return _denied(review, report.mistakes, told)
+    return Verdict(Code.JOB_JUDGED, warnings=_lines(told))
 
 
 def _judged_template(review: Review, made: list[Made], *, ipv6: bool) -> Verdict:

@@ -96,8 +96,7 @@ class _Stream:
     def _injected(self, document: Any) -> list[Object] | None:
         """Return the documents that replace one, or None for one that stays as it is."""
         if not isinstance(document, dict):
-            kind = type(document).__name__
-            raise DocumentError(f"The document is a {kind}, not an object. Write apiVersion, kind and so on.")
+            raise DocumentError("The document is not an object. Write apiVersion, kind and so on.")
         if document.get("kind") == "List" and isinstance(document.get("items"), list):
             return self._list(document)
         if document.get("kind") == "Pod" and document.get("apiVersion") == "v1":

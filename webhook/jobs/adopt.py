@@ -63,7 +63,8 @@ def adopt(job: VolcanoJob, *, ipv6: bool = False) -> Adoption:
     if not job.asks_for_ray and not job.is_labelled:
         return Adoption(finding(Code.NOT_A_RAY_JOB))
     if job.asks_for_ray and _is_wrong(job):
-        raise RefusedError(check(job, ipv6=ipv6).mistakes)
+        report = check(job, ipv6=ipv6)
+        raise RefusedError(report.mistakes, warnings=report.warnings)
     operations = (*_plugins(job), *_stamps(job))
     reason = Code.ADOPTED if job.asks_for_ray else Code.SETTLED
     if not operations:

@@ -142,7 +142,7 @@ class VolcanoJob:
             body,
             metadata.get("name") or name,
             metadata.get("namespace") or namespace,
-            _read_tasks(body["spec"]),
+            _read_tasks(body["spec"], is_declined=_is_declined(body)),
         )
 
     @property
@@ -169,8 +169,7 @@ class VolcanoJob:
     @property
     def is_declined(self) -> bool:
         """Whether the user keeps the Job for the in-tree plugin."""
-        annotations = self.body["metadata"].get("annotations") or {}
-        return annotations.get(ADOPT) == "false"
+        return _is_declined(self.body)
 
     @property
     def heads(self) -> list[Task]:
@@ -195,24 +194,29 @@ def names_of(tasks: Iterable[Task]) -> str:
     return ", ".join(task.name for task in tasks) or "(none)"
 
 
-def _read_tasks(spec: Object) -> tuple[Task, ...]:
+def _is_declined(body: Object) -> bool:
+    annotations = body["metadata"].get("annotations") or {}
+    return bool(annotations.get(ADOPT) == "false")
+
+
+def _read_tasks(spec: Object, *, is_declined: bool) -> tuple[Task, ...]:
     plugins = spec.get("plugins") or {}
-    asks_for_ray = PLUGIN in plugins
+    will_be_adopted = PLUGIN in plugins and not is_declined
     plugin_words = tuple(plugins.get(PLUGIN) or ())
     tasks: list[Task] = []
     for index, body in enumerate(spec.get("tasks") or []):
         name = body.get("name") or f"default{index}"
-        tasks.append(_read_task(name, body, plugin_words, asks_for_ray=asks_for_ray))
+        tasks.append(_read_task(name, body, plugin_words, will_be_adopted=will_be_adopted))
     shared = _settled_for_all([task for task in tasks if task.is_node])
     return tuple(_settled(task, shared) for task in tasks)
 
 
-def _read_task(name: str, body: Object, plugin_words: tuple[str, ...], *, asks_for_ray: bool) -> Task:
+def _read_task(name: str, body: Object, plugin_words: tuple[str, ...], *, will_be_adopted: bool) -> Task:
     template = body["template"]
     labels, annotations = labels_of(template), annotations_of(template)
     written = read_flags(annotations.get(ARGS, ""), plugin_words)
     role = role_of(name, annotations, written.settings)
-    is_node = is_opted_in(labels) or (asks_for_ray and role is not None)
+    is_node = is_opted_in(labels) or (will_be_adopted and role is not None)
     ray: RayContainer | Finding | None = None
     if role is not None:
         containers = template["spec"]["containers"]

@@ -8,14 +8,14 @@ live one, because the list is atomic.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from webhook.errors import RefusedError
 from webhook.jobs.adopt import OPTED_IN
 from webhook.jobs.equality import is_same
 from webhook.jobs.job import PLUGIN
 from webhook.jobs.mistakes import value_text
-from webhook.jobs.svc import SVC, WITHOUT_POLICY
+from webhook.jobs.svc import SVC, WITHOUT_POLICY, used_of_svc
 from webhook.jobs.volcano import HOST_DNS, needs_host_dns
 from webhook.k8s import patch
 from webhook.names import ARGS, COMMAND, OPT_IN, PREFIX, ROLE, START_ARGS, annotation_place
@@ -175,21 +175,21 @@ def _wanted_spec(job: VolcanoJob, old: Object, pairs: list[tuple[Task, Task]]) -
     if not spec.get("minAvailable") and "minAvailable" in old:
         total = sum(task.replicas for task, _ in pairs)
         wanted["minAvailable"] = min(old["minAvailable"], total)
-    wanted["plugins"] = _wanted_plugins(job.plugins, old.get("plugins") or {})
+    wanted["plugins"] = _wanted_plugins(job, old.get("plugins") or {})
     wanted["volumes"] = _wanted_volumes(spec.get("volumes") or [], old.get("volumes") or [])
     wanted["tasks"] = [_wanted_task(job, task, kept) for task, kept in pairs]
     return _in_old_words(wanted, old, {**old, **wanted})
 
 
-def _wanted_plugins(plugins: Mapping[str, Any], before: Object) -> Object:
+def _wanted_plugins(job: VolcanoJob, before: Object) -> Object:
     wanted: Object = {}
     for name in _ADDED_PLUGINS:
         if name in before and not before[name]:
             wanted[name] = before[name]
     # What adoption adds for templates that use the svc plugin.
-    if before.get(SVC) == WITHOUT_POLICY:
+    if before.get(SVC) == WITHOUT_POLICY and used_of_svc(job):
         wanted[SVC] = WITHOUT_POLICY
-    for name, words in plugins.items():
+    for name, words in job.plugins.items():
         if name != PLUGIN:
             wanted[name] = words
     return wanted

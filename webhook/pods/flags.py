@@ -94,7 +94,9 @@ class Flag:
     kind: Kind
     example: str
     doc: str
-    """A sentence for the documentation."""
+    """What it is, for the documentation."""
+    default_text: str = ""
+    """The default, where it depends on the Job."""
     cluster_wide: bool = False
     """All templates of a Job must agree on it, because each side of a connection has its own."""
     port: RayPort | None = None
@@ -135,13 +137,13 @@ SECONDS: Final = Kind(_read_count, "a whole number of seconds")
 SWITCH: Final = Kind(_read_switch, "true or false")
 
 FLAGS: Final = (
-    Flag("head", "head", TASK_NAME, "head", "Name of the head's task.", cluster_wide=True),
+    Flag("head", "head", TASK_NAME, "head", "name of the head's task", cluster_wide=True),
     Flag(
         "worker",
         "worker",
         TASK_NAME,
         "worker",
-        "Name of a worker task. May be given several times.",
+        "name of a worker task, may be given several times",
         cluster_wide=True,
         repeatable=True,
     ),
@@ -150,21 +152,21 @@ FLAGS: Final = (
         "head_container",
         CONTAINER_NAME,
         "head",
-        "Container of the head's pod in which Ray runs.",
+        "container in which Ray runs on the head",
     ),
     Flag(
         "workerContainer",
         "worker_container",
         CONTAINER_NAME,
         "worker",
-        "Container of a worker's pod in which Ray runs.",
+        "container in which Ray runs on workers",
     ),
     Flag(
         "port",
         "port",
         PORT,
         "6379",
-        "Port of the GCS on the head.",
+        "port of the GCS",
         cluster_wide=True,
         port=RayPort("gcs", "--port", HEAD_ALONE, in_service=True, speaks_grpc=True),
     ),
@@ -173,7 +175,7 @@ FLAGS: Final = (
         "dashboard_port",
         PORT,
         "8265",
-        "Port of the dashboard and of the Jobs API on the head.",
+        "port of the dashboard and of the Jobs API",
         cluster_wide=True,
         port=RayPort(
             "dashboard",
@@ -190,7 +192,7 @@ FLAGS: Final = (
         "client_port",
         PORT,
         "10001",
-        "Port of the Ray client server on the head.",
+        "port of the Ray client's server",
         cluster_wide=True,
         port=RayPort(
             "client-server",
@@ -207,7 +209,7 @@ FLAGS: Final = (
         "metrics_port",
         PORT,
         "20080",
-        "Port of Ray's metrics on every node.",
+        "port of each node's Prometheus metrics",
         port=RayPort("metrics", "--metrics-export-port", EVERY_NODE),
     ),
     Flag(
@@ -215,7 +217,7 @@ FLAGS: Final = (
         "agent_port",
         PORT,
         "52365",
-        "Port of the dashboard agent on every node.",
+        "port of the dashboard's agent on each node",
         port=RayPort("agent", "--dashboard-agent-listen-port", EVERY_NODE, declared=False),
     ),
     Flag(
@@ -223,21 +225,22 @@ FLAGS: Final = (
         "wait_nodes",
         NODES,
         "3",
-        "Start the head's command when this many Ray nodes are alive, the head included.",
+        "start the head's command when so many nodes are alive, the head included",
     ),
     Flag(
         "waitHead",
         "wait_head",
         SECONDS,
         "1800",
-        "Seconds for which a worker waits for the head. 0 waits for ever.",
+        "seconds for which a worker waits for its head, 0 for ever",
     ),
     Flag(
         "reconnectSeconds",
         "reconnect_seconds",
         SECONDS,
         "10",
-        "Seconds for which a node outlives its GCS. The default is 600 where the head keeps its state in a store.",
+        "seconds for which a node outlives its GCS",
+        default_text="10 or 600",
         cluster_wide=True,
     ),
     Flag(
@@ -245,7 +248,7 @@ FLAGS: Final = (
         "log_to_stderr",
         SWITCH,
         "true",
-        "Write Ray's logs to the pod's log instead of files.",
+        "let Ray's daemons log to the container",
     ),
 )
 """In the order in which ports are declared and options written."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from webhook.errors import RefusedError
 from webhook.k8s import patch, schema
 from webhook.names import INJECTED, NODE_TYPE
-from webhook.pods import announced, environment, host_network, ports, volumes
+from webhook.pods import announced, environment, host_network, ports, ray_start, volumes
 from webhook.pods.additions import (
     Additions,
     join,
@@ -21,7 +21,6 @@ from webhook.pods.additions import (
 )
 from webhook.pods.node import LeftAlone, RayPod, read_pod
 from webhook.pods.probes import probes
-from webhook.pods.ray_start import command_and_args
 from webhook.reasons import Code, Finding, Level, finding
 from webhook.version import __version__
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from webhook.names import Object, Role
 
 ASPECTS: Final[tuple[Callable[[RayPod], Additions], ...]] = (
+    ray_start.additions,
     ports.additions,
     announced.additions,
     volumes.additions,
@@ -120,7 +120,7 @@ def _container(pod: RayPod, additions: Additions) -> list[Object]:
     container, path = pod.container, pod.path
     operations: list[Object] = []
     if not pod.starts_ray:
-        command, args = command_and_args(pod, additions.options)
+        command, args = ray_start.command_and_args(pod, additions.options)
         operations += patch.put(container, path, "command", command)
         if args:
             operations += patch.put(container, path, "args", args)

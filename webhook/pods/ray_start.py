@@ -6,14 +6,23 @@ import shlex
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from webhook.pods.additions import option_words
+from webhook.pods.additions import Additions, option_words
 from webhook.pods.scripts import start_script
+from webhook.reasons import Code, finding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from webhook.names import Role
     from webhook.pods.node import RayPod
+
+
+def additions(pod: RayPod) -> Additions:
+    """Return the mistake of args without a command, for which the image's entrypoint is needed."""
+    container = pod.container
+    if not pod.keeps_command or container.get("command") or not container.get("args"):
+        return Additions()
+    return Additions(findings=[finding(Code.ARGS_WITHOUT_COMMAND, container=container["name"])])
 
 
 def command_and_args(pod: RayPod, options: Mapping[str, str | int]) -> tuple[list[str], list[str]]:
