@@ -115,4 +115,4 @@ def test_an_update_of_a_job_with_three_tasks_reads_each_text_of_flags_once(monke
     review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
     answer = Application().review(review, "/validate-jobs")
     assert answer["auditAnnotations"]["reason"] == "job-judged"
-    assert sorted(texts) == sorted([shared, f"{shared} --waitNodes=2"])
+    assert sorted(filter(None, texts)) == [shared, f"{shared} --waitNodes=2"]
