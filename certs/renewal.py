@@ -60,7 +60,7 @@ class Renewal:
             object as `store` when one directory has both.
         hosts: DNS names and IP addresses that the leaf is for.
         policy: How long things live.
-        publish: Shows clients a bundle and tells whether they can see it (`certs.cluster.publish_bundle`);
+        publish: Shows clients a bundle and tells whether they can see it (`certs.secret_store.publish_bundle`);
             None when they read the directory.
         clock: Aware wall-clock time.
         provided: The pair is somebody else's (see `is_provided`): nothing is ever written. An explicit

@@ -99,7 +99,7 @@ def adopted(namespace: str, all_namespaces: bool) -> None:
     They were made from `plugins.ray` or from labelled templates and are not finished. Without volray their next pods
     come without Ray: let them end, or keep volray, before you uninstall it.
     """
-    from certs.cluster import Cluster  # noqa: PLC0415 - half a second of imports
+    from certs.secret_store import Cluster  # noqa: PLC0415 - half a second of imports
 
     try:
         rows = sorted(adopted_jobs(Cluster.from_environment(), None if all_namespaces else namespace), key=astuple)

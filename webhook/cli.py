@@ -108,7 +108,7 @@ def _renewal(
     directory = DirectoryStore(cert_dir)
     if ca_secret is None:
         return Renewal(directory, directory, hosts, provided=is_provided(directory.read()))
-    from certs.cluster import Cluster, SecretStore, publish_bundles  # noqa: PLC0415 - half a second of imports
+    from certs.secret_store import Cluster, SecretStore, publish_bundles  # noqa: PLC0415 - half a second of imports
 
     cluster = Cluster.from_environment()
     named = {kind: name for kind, name in configurations.items() if name}

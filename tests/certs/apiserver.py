@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
-from certs.cluster import ApiError
+from certs.secret_store import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

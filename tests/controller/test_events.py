@@ -4,8 +4,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from tests.apiserver.memory import Peer, client, over_http
 from tests.controller.objects import ray_job
-from tests.controller.peer import Peer, client, over_http
 from webhook.controller.events import EVENTS, Recorder
 from webhook.controller.reconcile import Event
 from webhook.reasons import Code, finding

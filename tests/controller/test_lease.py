@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certs.cluster import ApiError
+from certs.secret_store import ApiError
 from webhook.controller.lease import Election, Sighting, boottime, held, is_free, released, seen, timestamp
 from webhook.errors import NotLeadingError
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.apiserver.memory import Peer, client, over_http
 from tests.controller.objects import job, owner, task
-from tests.controller.peer import Peer, client, over_http
-from webhook.controller.api import JOBS, SERVICES
 from webhook.controller.events import EVENTS
 from webhook.controller.health import Health, Metrics, SideServer
 from webhook.controller.lease import LEASES, Terms
 from webhook.controller.run import Controller, Options
 from webhook.errors import NotLeadingError
+from webhook.k8s.client import JOBS, SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

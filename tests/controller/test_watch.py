@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.controller.peer import Peer, client, over_http
-from webhook.controller.api import SERVICES
+from tests.apiserver.memory import Peer, client, over_http
 from webhook.controller.backoff import Backoff
 from webhook.controller.store import Store
 from webhook.controller.watch import Watch
+from webhook.k8s.client import SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from click.testing import CliRunner, Result
 
-from certs.cluster import ApiError, Cluster
+from certs.secret_store import ApiError, Cluster
 from tests.jobs.jobs import OPT_IN, asking, job, labelled, task
 from webhook.adopted import Row, adopted_jobs, table
 from webhook.cli import main

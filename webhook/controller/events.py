@@ -12,17 +12,17 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from certs.cluster import ApiError
+from certs.secret_store import ApiError
 from webhook import log
-from webhook.controller.api import CONFLICT, NOT_FOUND, as_us, namespaced
 from webhook.controller.model import API_VERSION
+from webhook.k8s.client import CONFLICT, NOT_FOUND, as_us, namespaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from webhook.controller.api import Api
     from webhook.controller.model import RayJob
     from webhook.controller.reconcile import Event
+    from webhook.k8s.client import Api
     from webhook.names import Object
 
 EVENTS: Final = "/api/v1/events"

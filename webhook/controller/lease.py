@@ -17,15 +17,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from certs.cluster import ApiError
+from certs.secret_store import ApiError
 from webhook import log
-from webhook.controller.api import CONFLICT, NOT_FOUND, as_us, namespaced
 from webhook.errors import NotLeadingError
+from webhook.k8s.client import CONFLICT, NOT_FOUND, as_us, namespaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from webhook.controller.api import Api
+    from webhook.k8s.client import Api
     from webhook.names import Object
 
 LEASES: Final = "/apis/coordination.k8s.io/v1/leases"

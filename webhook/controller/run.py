@@ -19,7 +19,6 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from webhook import log
-from webhook.controller.api import JOBS, SERVICES, Client
 from webhook.controller.events import Recorder
 from webhook.controller.health import Health, Metrics, SideServer
 from webhook.controller.lease import DEFAULT_TERMS, Election, Terms
@@ -29,6 +28,7 @@ from webhook.controller.store import Store
 from webhook.controller.watch import SERVER_SECONDS, SILENCE_SECONDS, Watch
 from webhook.controller.worker import Outcome, Result, Worker
 from webhook.errors import NotLeadingError
+from webhook.k8s.client import JOBS, SERVICES, Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable

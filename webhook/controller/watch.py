@@ -16,17 +16,17 @@ import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from certs.cluster import ApiError
+from certs.secret_store import ApiError
 from webhook import log
-from webhook.controller.api import query
 from webhook.controller.backoff import Backoff
+from webhook.k8s.client import query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from threading import Event
 
-    from webhook.controller.api import Api
     from webhook.controller.store import Store
+    from webhook.k8s.client import Api
     from webhook.names import Object
 
 PAGE: Final = 500

@@ -11,23 +11,23 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from certs.cluster import ApiError
+from certs.secret_store import ApiError
 from webhook import log
-from webhook.controller.api import CONFLICT, JOBS, NOT_FOUND, SERVICES, as_us, namespaced
 from webhook.controller.model import service_key
 from webhook.controller.queue import FAST, PATIENT, SLOW, Pace
 from webhook.controller.reconcile import Create, Delete, Event, Replace, Wait, decide, writes
+from webhook.k8s.client import CONFLICT, JOBS, NOT_FOUND, SERVICES, as_us, namespaced
 from webhook.reasons import Code, Finding, finding
 from webhook.service import service_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from webhook.controller.api import Api
     from webhook.controller.events import Recorder
     from webhook.controller.model import JobReader, RayJob
     from webhook.controller.reconcile import Action, Write
     from webhook.controller.store import Store
+    from webhook.k8s.client import Api
     from webhook.names import Object
 
 _SERVER_FAULT: Final = 500

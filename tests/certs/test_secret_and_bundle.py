@@ -11,8 +11,8 @@ import pytest
 from kubernetes.client import ApiClient, Configuration
 
 from certs.authority import new_authority, split_bundle
-from certs.cluster import ApiError, Cluster, SecretStore, publish_bundle, publish_bundles
 from certs.renewal import Renewal
+from certs.secret_store import ApiError, Cluster, SecretStore, publish_bundle, publish_bundles
 from tests.certs.apiserver import CA_PATH, CONFIGURATION_PATH, Apiserver, over_http
 from tests.certs.trusting import DAY, HOST, NOW, MemoryStore, trusts
 from webhook.errors import CertificateError, ClusterError

@@ -11,7 +11,7 @@ import urllib3
 from kubernetes import config
 from kubernetes.client.exceptions import OpenApiException
 
-from certs.cluster import FIELD_MANAGER, ApiError, Cluster
+from certs.secret_store import FIELD_MANAGER, ApiError, Cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

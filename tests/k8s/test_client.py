@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certs.cluster import ApiError
+from certs.secret_store import ApiError
+from tests.apiserver.memory import Peer, client, over_http
 from tests.controller.objects import job
-from tests.controller.peer import Peer, client, over_http
-from webhook.controller.api import JOBS, SERVICES, as_us, namespaced, query
 from webhook.controller.lease import LEASES
+from webhook.k8s.client import JOBS, SERVICES, as_us, namespaced, query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,8 +18,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from kubernetes.client import ApiClient, Configuration
 
-from certs.cluster import ApiError
-from webhook.controller.api import Client
+from certs.secret_store import ApiError
+from webhook.k8s.client import Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
