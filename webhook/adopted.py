@@ -15,16 +15,9 @@ from webhook.shape import job_mistakes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Protocol
 
+    from webhook.k8s.client import Api
     from webhook.names import Object
-
-    class Api(Protocol):
-        """An apiserver, to be read."""
-
-        def get(self, path: str) -> Object:
-            """The object at a path."""
-
 
 _API: Final = "/apis/batch.volcano.sh/v1alpha1"
 _PAGE: Final = 250
@@ -50,7 +43,7 @@ def adopted_jobs(api: Api, namespace: str | None) -> Iterator[Row]:
     """The adopted Jobs that are not finished, of one namespace or (None) of all.
 
     Raises:
-        ClusterError: The apiserver refused or did not answer.
+        ApiError: The apiserver refused or did not answer.
     """
     for job in _jobs(api, namespace):
         row = _row(job)
@@ -99,10 +92,10 @@ def adopted(namespace: str, all_namespaces: bool) -> None:
     They were made from `plugins.ray` or from labelled templates and are not finished. Without volray their next pods
     come without Ray: let them end, or keep volray, before you uninstall it.
     """
-    from certs.secret_store import Cluster  # noqa: PLC0415 - half a second of imports
+    from webhook.k8s.client import Client  # noqa: PLC0415 - half a second of imports
 
     try:
-        rows = sorted(adopted_jobs(Cluster.from_environment(), None if all_namespaces else namespace), key=astuple)
+        rows = sorted(adopted_jobs(Client.from_environment(), None if all_namespaces else namespace), key=astuple)
     except VolrayError as error:
         raise click.ClickException(str(error)) from error
     click.echo(table(rows) if rows else "No adopted Jobs found.", err=not rows)

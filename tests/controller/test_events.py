@@ -4,10 +4,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tests.apiserver.memory import Peer, client, over_http
+from tests.apiserver.front import client, over_http
+from tests.apiserver.memory import Apiserver
 from tests.controller.objects import ray_job
-from webhook.controller.events import EVENTS, Recorder
+from webhook.controller.events import Recorder
 from webhook.controller.reconcile import Event
+from webhook.k8s.paths import EVENTS
 from webhook.reasons import Code, finding
 
 if TYPE_CHECKING:
@@ -22,25 +24,25 @@ MISTAKE = Event(finding(Code.TWO_HEADS, tasks="a, b"), once=True)
 
 
 class Recording:
-    def __init__(self, url: str, peer: Peer) -> None:
-        self.peer, self.url, self.time = peer, url, START
+    def __init__(self, url: str, apiserver: Apiserver) -> None:
+        self.apiserver, self.url, self.time = apiserver, url, START
         self.recorder = self.another()
 
     def another(self) -> Recorder:
         return Recorder(client(self.url), "me", now=lambda: self.time)
 
     def events(self) -> list[Object]:
-        return self.peer.all(EVENTS)
+        return self.apiserver.all(EVENTS)
 
     def writes(self) -> list[str]:
-        return [verb for verb, _ in self.peer.writes("events")]
+        return [verb for verb, _ in self.apiserver.writes("events")]
 
 
 @contextmanager
 def recording() -> Iterator[Recording]:
-    peer = Peer()
-    with over_http(peer) as url:
-        yield Recording(url, peer)
+    apiserver = Apiserver()
+    with over_http(apiserver) as front:
+        yield Recording(front.url, apiserver)
 
 
 def test_an_event_is_what_kubectl_shows() -> None:
@@ -103,7 +105,7 @@ def test_a_new_leader_goes_on_with_the_event_of_the_old() -> None:
 def test_an_event_that_was_forgotten_is_made_again() -> None:
     with recording() as it:
         it.recorder.tell(JOB, QUOTA)
-        it.peer.drop(EVENTS, it.events()[0]["metadata"]["name"])
+        it.apiserver.drop(EVENTS, it.events()[0]["metadata"]["name"])
         it.recorder.tell(JOB, QUOTA)
         (event,) = it.events()
     assert event["count"] == 2
@@ -111,7 +113,7 @@ def test_an_event_that_was_forgotten_is_made_again() -> None:
 
 def test_a_failure_to_say_so_is_no_failure() -> None:
     with recording() as it:
-        it.peer.fail(403, "create")
+        it.apiserver.fail(403, "create")
         it.recorder.tell(JOB, QUOTA)
         assert it.events() == []
 

@@ -9,13 +9,14 @@ import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from certs.secret_store import ApiError
 from webhook import log
 from webhook.controller.model import API_VERSION
-from webhook.k8s.client import CONFLICT, NOT_FOUND, as_us, namespaced
+from webhook.k8s.client import ApiError
+from webhook.k8s.paths import EVENTS, as_us, namespaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from webhook.controller.reconcile import Event
     from webhook.k8s.client import Api
     from webhook.names import Object
-
-EVENTS: Final = "/api/v1/events"
 
 REMEMBERED: Final = 4096
 _LONGEST: Final = 1024
@@ -75,7 +74,7 @@ class Recorder:
         try:
             self.api.post(as_us(namespaced(EVENTS, body["metadata"]["namespace"])), body)
         except ApiError as error:
-            if error.status != CONFLICT:
+            if error.status != HTTPStatus.CONFLICT:
                 raise
             if not once:
                 self._patch(body, {})
@@ -84,7 +83,7 @@ class Recorder:
         try:
             self._patch(body, {"count": count})
         except ApiError as error:
-            if error.status != NOT_FOUND:
+            if error.status != HTTPStatus.NOT_FOUND:
                 raise
             self._create({**body, "count": count}, once=True)
 

@@ -15,20 +15,19 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from certs.secret_store import ApiError
 from webhook import log
 from webhook.errors import NotLeadingError
-from webhook.k8s.client import CONFLICT, NOT_FOUND, as_us, namespaced
+from webhook.k8s.client import ApiError
+from webhook.k8s.paths import LEASES, as_us, namespaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from webhook.k8s.client import Api
     from webhook.names import Object
-
-LEASES: Final = "/apis/coordination.k8s.io/v1/leases"
 
 
 @dataclass(frozen=True)
@@ -193,7 +192,7 @@ class Election:
         try:
             return self.api.get(self._path)
         except ApiError as error:
-            if error.status != NOT_FOUND:
+            if error.status != HTTPStatus.NOT_FOUND:
                 raise
             return None
 
@@ -214,7 +213,7 @@ class Election:
         try:
             self._lease = write()
         except ApiError as error:
-            if error.status not in {CONFLICT, NOT_FOUND}:
+            if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
                 raise
             return False
         self._until = began + self.terms.renew

@@ -28,7 +28,8 @@ from webhook.controller.store import Store
 from webhook.controller.watch import SERVER_SECONDS, SILENCE_SECONDS, Watch
 from webhook.controller.worker import Outcome, Result, Worker
 from webhook.errors import NotLeadingError
-from webhook.k8s.client import JOBS, SERVICES, Client
+from webhook.k8s.client import Client
+from webhook.k8s.paths import JOBS, SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -248,7 +249,7 @@ def run(options: Options) -> None:
     Raises:
         NotLeadingError: The lease was lost.
         AddressError: The side port cannot be had.
-        ClusterError: There is no apiserver to talk to.
+        ApiError: There is no apiserver to talk to.
     """
     controller = Controller(Client.from_environment(), options)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -16,10 +16,10 @@ import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from certs.secret_store import ApiError
 from webhook import log
 from webhook.controller.backoff import Backoff
-from webhook.k8s.client import query
+from webhook.k8s.client import ApiError
+from webhook.k8s.paths import query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

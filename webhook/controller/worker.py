@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from certs.secret_store import ApiError
 from webhook import log
 from webhook.controller.model import service_key
 from webhook.controller.queue import FAST, PATIENT, SLOW, Pace
 from webhook.controller.reconcile import Create, Delete, Event, Replace, Wait, decide, writes
-from webhook.k8s.client import CONFLICT, JOBS, NOT_FOUND, SERVICES, as_us, namespaced
+from webhook.k8s.client import ApiError
+from webhook.k8s.paths import JOBS, SERVICES, as_us, namespaced
 from webhook.reasons import Code, Finding, finding
 from webhook.service import service_name
 
@@ -118,7 +119,7 @@ class Worker:
         try:
             return self.api.get(path)
         except ApiError as error:
-            if error.status != NOT_FOUND:
+            if error.status != HTTPStatus.NOT_FOUND:
                 raise
             return None
 
@@ -151,9 +152,9 @@ class Worker:
             self.api.put(as_us(namespaced(SERVICES, metadata["namespace"], metadata["name"])), write.body)
 
     def _refused(self, job: RayJob | None, key: str, write: Write, error: ApiError) -> Result:
-        if error.status == NOT_FOUND and isinstance(write, Delete):
+        if error.status == HTTPStatus.NOT_FOUND and isinstance(write, Delete):
             return Result(Outcome.UNCHANGED)
-        if error.status in {CONFLICT, NOT_FOUND} and not _is_ending(error):
+        if error.status in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND} and not _is_ending(error):
             return Result(Outcome.LOST_RACE, FAST)
         if error.status is None or error.status >= _SERVER_FAULT or error.status in _PASSING:
             return _failed(key, error)
