@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.apiserver.front import kubeconfig, over_http
 from tests.apiserver.memory import Apiserver
-from tests.controller.objects import job
+from tests.controller.head_service.objects import job
 from webhook.k8s.paths import JOBS, LEASES, SERVICES
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from tests.apiserver.front import client, over_http
 from tests.apiserver.memory import Apiserver
-from tests.controller.objects import job, owner, task
+from tests.controller.head_service.objects import job, owner, task
 from webhook.controller.health import Health, Metrics, SideServer
-from webhook.controller.lease import Terms
 from webhook.controller.run import Controller, Options
+from webhook.controller.runtime.lease import Terms
 from webhook.errors import NotLeadingError
 from webhook.k8s.paths import EVENTS, JOBS, LEASES, SERVICES
 

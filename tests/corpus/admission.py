@@ -17,9 +17,9 @@ import jsonpatch
 
 from tests.server.application import Application, patch_of
 from webhook import documents
-from webhook.controller.model import job_reader
-from webhook.controller.reconcile import Create, decide
-from webhook.controller.reconcile import Event as SaidByController
+from webhook.controller.head_service.decide import Create, decide
+from webhook.controller.head_service.decide import Event as SaidByController
+from webhook.controller.head_service.observed import job_reader
 from webhook.jobs import pod_of, tasks_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pytest
 from tests.manifests import Manifest
 from webhook import __version__
 from webhook.controller import run
-from webhook.controller.lease import DEFAULT_TERMS
+from webhook.controller.runtime.lease import DEFAULT_TERMS
 
 LABELS = {"app.kubernetes.io/name": "volray", "app.kubernetes.io/component": "controller"}
 

@@ -1,4 +1,4 @@
 """`volray controller`: keeps the head Service of every Ray Job.
 
-A pure core (`model`, `reconcile`, `queue`, the state machine in `lease`) and, around it, what talks to the apiserver.
+A pure core (`observed`, `decide`, `queue`, the state machine in `lease`) and, around it, what talks to the apiserver.
 """

@@ -19,14 +19,14 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from webhook import log
-from webhook.controller.events import Recorder
+from webhook.controller.head_service.observed import OURS, RayJob, job_key, job_reader, read_service, service_key
+from webhook.controller.head_service.reconciler import Outcome, Result, Worker
 from webhook.controller.health import Health, Metrics, SideServer
-from webhook.controller.lease import DEFAULT_TERMS, Election, Terms
-from webhook.controller.model import OURS, RayJob, job_key, job_reader, read_service, service_key
-from webhook.controller.queue import FAST, Queue
-from webhook.controller.store import Store
-from webhook.controller.watch import SERVER_SECONDS, SILENCE_SECONDS, Watch
-from webhook.controller.worker import Outcome, Result, Worker
+from webhook.controller.runtime.cache import Store
+from webhook.controller.runtime.events import Recorder
+from webhook.controller.runtime.lease import DEFAULT_TERMS, Election, Terms
+from webhook.controller.runtime.queue import FAST, Queue
+from webhook.controller.runtime.watch import SERVER_SECONDS, SILENCE_SECONDS, Watch
 from webhook.errors import NotLeadingError
 from webhook.k8s.client import Client
 from webhook.k8s.paths import JOBS, SERVICES

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from webhook.controller.model import API_VERSION, ENDING
+from webhook.controller.head_service.observed import API_VERSION, ENDING
 from webhook.jobs import API_GROUP
 from webhook.reasons import Code, Finding, finding
 from webhook.service import head_service, service_name
@@ -25,7 +25,7 @@ from webhook.service import head_service, service_name
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from webhook.controller.model import Head, RayJob
+    from webhook.controller.head_service.observed import Head, RayJob
     from webhook.names import Object
 
 _OWNER: Final = {"apiVersion": API_VERSION, "kind": "Job"}

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webhook.controller.lease import Election, Sighting, boottime, held, is_free, released, seen, timestamp
+from webhook.controller.runtime.lease import Election, Sighting, boottime, held, is_free, released, seen, timestamp
 from webhook.errors import NotLeadingError
 from webhook.k8s.client import ApiError
 

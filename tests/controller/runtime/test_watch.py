@@ -10,9 +10,9 @@ import pytest
 
 from tests.apiserver.front import client, over_http
 from tests.apiserver.memory import Apiserver, Change
-from webhook.controller.backoff import Backoff
-from webhook.controller.store import Store
-from webhook.controller.watch import Watch
+from webhook.controller.runtime.backoff import Backoff
+from webhook.controller.runtime.cache import Store
+from webhook.controller.runtime.watch import Watch
 from webhook.k8s.paths import SERVICES
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.controller.objects import owner, ray_job, service_of, task
-from webhook.controller.model import ENDING, FINISHED, RayJob, read_service
-from webhook.controller.reconcile import Action, Create, Delete, Event, Replace, decide, wanted, writes
+from tests.controller.head_service.objects import owner, ray_job, service_of, task
+from webhook.controller.head_service.decide import Action, Create, Delete, Event, Replace, decide, wanted, writes
+from webhook.controller.head_service.observed import ENDING, FINISHED, RayJob, read_service
 from webhook.reasons import Code
 
 if TYPE_CHECKING:

@@ -14,15 +14,15 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from webhook import log
-from webhook.controller.model import API_VERSION
+from webhook.controller.head_service.observed import API_VERSION
 from webhook.k8s.client import ApiError
 from webhook.k8s.paths import EVENTS, as_us, namespaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from webhook.controller.model import RayJob
-    from webhook.controller.reconcile import Event
+    from webhook.controller.head_service.decide import Event
+    from webhook.controller.head_service.observed import RayJob
     from webhook.k8s.client import Api
     from webhook.names import Object
 

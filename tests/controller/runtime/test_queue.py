@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from webhook.controller.backoff import Backoff
-from webhook.controller.queue import FAST, SLOW, Pace, Queue
+from webhook.controller.runtime.backoff import Backoff
+from webhook.controller.runtime.queue import FAST, SLOW, Pace, Queue
 
 KEYS = st.sampled_from("abc")
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from tests.apiserver.front import client, over_http
 from tests.apiserver.memory import Apiserver
-from tests.controller.objects import ray_job
-from webhook.controller.events import Recorder
-from webhook.controller.reconcile import Event
+from tests.controller.head_service.objects import ray_job
+from webhook.controller.head_service.decide import Event
+from webhook.controller.runtime.events import Recorder
 from webhook.k8s.paths import EVENTS
 from webhook.reasons import Code, finding
 

@@ -13,9 +13,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from webhook import log
-from webhook.controller.model import service_key
-from webhook.controller.queue import FAST, PATIENT, SLOW, Pace
-from webhook.controller.reconcile import Create, Delete, Event, Replace, Wait, decide, writes
+from webhook.controller.head_service.decide import Create, Delete, Event, Replace, Wait, decide, writes
+from webhook.controller.head_service.observed import service_key
+from webhook.controller.runtime.queue import FAST, PATIENT, SLOW, Pace
 from webhook.k8s.client import ApiError
 from webhook.k8s.paths import JOBS, SERVICES, as_us, namespaced
 from webhook.reasons import Code, Finding, finding
@@ -24,10 +24,10 @@ from webhook.service import service_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from webhook.controller.events import Recorder
-    from webhook.controller.model import JobReader, RayJob
-    from webhook.controller.reconcile import Action, Write
-    from webhook.controller.store import Store
+    from webhook.controller.head_service.decide import Action, Write
+    from webhook.controller.head_service.observed import JobReader, RayJob
+    from webhook.controller.runtime.cache import Store
+    from webhook.controller.runtime.events import Recorder
     from webhook.k8s.client import Api
     from webhook.names import Object
 

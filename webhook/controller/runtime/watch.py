@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from webhook import log
-from webhook.controller.backoff import Backoff
+from webhook.controller.runtime.backoff import Backoff
 from webhook.k8s.client import ApiError
 from webhook.k8s.paths import query
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from threading import Event
 
-    from webhook.controller.store import Store
+    from webhook.controller.runtime.cache import Store
     from webhook.k8s.client import Api
     from webhook.names import Object
 

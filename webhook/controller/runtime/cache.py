@@ -7,7 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from webhook import log
-from webhook.controller.model import key_of
+from webhook.controller.head_service.observed import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -1,0 +1,1 @@
+"""The head Service of every Ray Job, which the controller keeps."""
