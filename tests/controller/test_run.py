@@ -13,8 +13,9 @@ import pytest
 from tests.apiserver.front import client, over_http
 from tests.apiserver.memory import Apiserver
 from tests.controller.head_service.objects import job, owner, task
-from webhook.controller.health import Health, Metrics, SideServer
-from webhook.controller.run import Controller, Options
+from webhook.controller.health import Health, SideServer
+from webhook.controller.metrics import Metrics
+from webhook.controller.run import Options, assemble
 from webhook.controller.runtime.lease import Terms
 from webhook.errors import NotLeadingError
 from webhook.k8s.paths import EVENTS, JOBS, LEASES, SERVICES
@@ -31,7 +32,7 @@ SVC = "demo-head-svc"
 class Replica:
     def __init__(self, url: str, **options: Any) -> None:
         defaults: dict[str, Any] = {"terms": QUICK, "server_seconds": 20.0, "silence_seconds": 25.0}
-        self.controller = Controller(
+        self.controller = assemble(
             client(url), Options("127.0.0.1", 0, "volray-controller", "volray-system", **{**defaults, **options})
         )
         self.error: NotLeadingError | None = None
@@ -109,7 +110,7 @@ class Cluster:
         """Another Job's Service comes only after everything before it."""
         self.apiserver.place(JOBS, job("last", uid="uid-last"))
         self.until_made("last-head-svc")
-        self.apiserver.wait_for(lambda: not len(replica.controller.queue), "an empty queue")
+        self.apiserver.wait_for(lambda: replica.controller.waiting() == 0, "an empty queue")
 
 
 @pytest.fixture
@@ -278,15 +279,16 @@ def test_what_passes_by_itself_is_tried_again_at_once_and_not_told(cluster: Clus
 
 
 def test_a_fault_on_one_job_keeps_no_other_waiting(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    replica = cluster.leader(workers=1)
-    reconcile = replica.controller._worker.reconcile  # noqa: SLF001
+    replica = cluster.leader(threads=1)
+    (reconciler,) = replica.controller.reconcilers
+    reconcile = reconciler.reconcile
 
     def broken(key: str) -> Any:
         if key == "default/bad":
             raise ZeroDivisionError
         return reconcile(key)
 
-    monkeypatch.setattr(replica.controller._worker, "reconcile", broken)  # noqa: SLF001
+    monkeypatch.setattr(reconciler, "reconcile", broken)
     cluster.apiserver.place(JOBS, job("bad", uid="bad"))
     cluster.apiserver.place(JOBS, job())
     cluster.until_made()
@@ -391,7 +393,9 @@ class TestSidePort:
     def side(self) -> Iterator[tuple[Any, str]]:
         state = {"synced": True, "now": 0.0}
         health = Health(lambda: bool(state["synced"]), clock=lambda: float(state["now"]))
-        server = SideServer("127.0.0.1", 0, health, Metrics(lambda: 3))
+        metrics = Metrics()
+        metrics.queue_depth.set(3)
+        server = SideServer("127.0.0.1", 0, health, metrics)
         server.start()
         try:
             yield (health, state), f"http://127.0.0.1:{server.server_port}"

@@ -11,7 +11,7 @@ import pytest
 from tests.apiserver.front import client, over_http
 from tests.apiserver.memory import Apiserver, Change
 from webhook.controller.runtime.backoff import Backoff
-from webhook.controller.runtime.cache import Store
+from webhook.controller.runtime.cache import ObjectCache
 from webhook.controller.runtime.watch import Watch
 from webhook.k8s.paths import SERVICES
 
@@ -29,7 +29,8 @@ class Followed:
         self.told: list[str] = []
         self.restarts: list[str] = []
         self.beats = 0
-        self.store: Store[str] = Store(lambda body, _: body["spec"].get("value"), self.told.append)
+        self.cache: ObjectCache[str] = ObjectCache(lambda body, _: body["spec"].get("value"))
+        self.cache.subscribe(self.told.append)
         self.stop = Event()
         self._options = options
         self._stack = ExitStack()
@@ -38,7 +39,7 @@ class Followed:
         url = self._stack.enter_context(over_http(self.apiserver)).url
         options = {"backoff": Backoff(0.01, 0.05), **self._options}
         self.watch = Watch(
-            client(url), SERVICES, self.store, beat=self._beat, restarted=self.restarts.append, **options
+            client(url), SERVICES, self.cache, beat=self._beat, restarted=self.restarts.append, **options
         )
         self._thread = Thread(target=self.watch.run, args=(self.stop,), daemon=True)
         self._thread.start()
@@ -50,7 +51,7 @@ class Followed:
         return self.apiserver.place(SERVICES, service(name, value))
 
     def known(self) -> dict[str, str]:
-        return {key.partition("/")[2]: value for key, value in self.store.items()}
+        return {key.partition("/")[2]: value for key, value in self.cache.items()}
 
     def until(self, **expected: str) -> None:
         self.apiserver.wait_for(lambda: self.known() == expected, f"{expected} (is {self.known()})")
@@ -236,9 +237,9 @@ def test_however_quickly_it_is_refused_it_does_not_run_hot(verb: str) -> None:
 
     apiserver = Apiserver()
     apiserver.fail(500, verb, times=10_000)
-    store: Store[str] = Store(lambda body, _: str(body), lambda _: None)
+    cache: ObjectCache[str] = ObjectCache(lambda body, _: str(body))
     with over_http(apiserver) as front:
-        Watch(client(front.url), SERVICES, store, backoff=Backoff(jitter=lambda: 1.0)).run(Pausing())
+        Watch(client(front.url), SERVICES, cache, backoff=Backoff(jitter=lambda: 1.0)).run(Pausing())
     assert pauses[:7] == [0.5, 1, 2, 4, 8, 16, 30]
     assert set(pauses[7:]) == {30}
 

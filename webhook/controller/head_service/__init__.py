@@ -1,1 +1,1 @@
-"""The head Service of every Ray Job, which the controller keeps."""
+"""The head Service of a Ray Job: what is observed, what follows from it, and doing it."""

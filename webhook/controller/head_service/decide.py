@@ -1,15 +1,16 @@
-"""A Job and the Service of its name → what is to be done. Nothing but the two decides, and nothing is changed here.
+"""Decides what to do about a Job and the Service of its name, by nothing but the two.
 
-    Job                              no Service   ours                another Job's,   somebody else's
-                                                                      of this name
-    live                             create       repair if changed   wait             Event, wait
-    Completing, Aborting,            -            keep                -                -
-      Terminating
-    finished                         -            delete              -                -
-    being deleted, gone, not ours    -            - (collector)       -                -
+    Job                    no Service   ours                another Job's   somebody else's
+                                                            of this name
+    live                   create       repair if changed   wait            Event, wait
+    Completing, Aborting   -            keep                -               -
+      or Terminating
+    finished               -            delete              -               -
+    being deleted, gone    -            - (collector)       -               -
+      or not ours
 
-"Ours" has this Job's uid as its controller owner, labelled or not. What a Job leaves behind is the garbage
-collector's, by that very reference: a delete of our own would only be a second one.
+A Service is ours if this Job's uid is that of its controller owner, labelled or not. By that
+reference the garbage collector removes what a Job leaves behind, so the controller does not.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 _OWNER: Final = {"apiVersion": API_VERSION, "kind": "Job"}
 _PORT_FIELDS: Final = ("name", "port", "targetPort", "protocol")
+_SPEC_FIELDS: Final = ("type", "selector", "publishNotReadyAddresses")
+
+# Fields that came with a type that somebody else chose. A ClusterIP with them is refused.
 _OF_OTHER_TYPES: Final = frozenset(
     {
         "allocateLoadBalancerNodePorts",
@@ -41,19 +45,21 @@ _OF_OTHER_TYPES: Final = frozenset(
         "loadBalancerSourceRanges",
     }
 )
-"""What came with a type that somebody else chose, and would be refused on a ClusterIP."""
 
 
 @dataclass(frozen=True)
 class Create:
-    """Make this Service."""
+    """Create this Service."""
 
     body: Object
 
 
 @dataclass(frozen=True)
 class Replace:
-    """Put this in its place; uid and resourceVersion inside make the apiserver refuse it when that has changed."""
+    """Replace a Service by this one.
+
+    The uid and resourceVersion in it make the apiserver refuse it if the Service has changed.
+    """
 
     body: Object
 
@@ -69,141 +75,182 @@ class Delete:
 
 
 @dataclass(frozen=True)
-class Event:
-    """Tell the Job's owner."""
+class EmitEvent:
+    """Tell the Job's owner by an Event.
+
+    Attributes:
+        finding: What to tell.
+        once: Whether the finding stays true for as long as the Job exists, so that it is told
+            once and not counted.
+    """
 
     finding: Finding
-    type: str = "Warning"
     once: bool = False
-    """The sentence stays true for as long as the Job is there: said once, not counted."""
 
 
 @dataclass(frozen=True)
 class Wait:
-    """Look again after a while, though nothing may tell that there is something new."""
+    """Look again after a while, because nothing may tell that something has changed."""
 
     why: Finding | None = None
 
 
-Action: TypeAlias = Create | Replace | Delete | Event | Wait
+Action: TypeAlias = Create | Replace | Delete | EmitEvent | Wait
 Write: TypeAlias = Create | Replace | Delete
 
 
 def decide(job: RayJob | None, service: Object | None) -> tuple[Action, ...]:
-    """What to do about a Job and the Service of its name; a Service that is there is passed as it was read."""
+    """Return what to do about a Job and the Service of its name.
+
+    Args:
+        job: The Job, or None if there is none or it is not ours.
+        service: The Service as it was read, or None if there is none.
+    """
     if job is None or job.deleting:
         return ()
     if job.is_finished:
-        return (_delete(service),) if service is not None and _is_ours(job, service) and not _is_going(service) else ()
+        return _clean_up(job, service)
     if job.phase in ENDING:
         return ()
-    said = tuple(Event(mistake, once=True) for mistake in job.mistakes)
-    return said if job.head is None else (*said, *_keep(job, job.head, service))
+    events = [EmitEvent(mistake, once=True) for mistake in job.mistakes]
+    if job.head is None:
+        return tuple(events)
+    return (*events, *_keep(job, job.head, service))
 
 
 def writes(actions: tuple[Action, ...]) -> tuple[Write, ...]:
-    """Those that change the Service."""
+    """Return the actions that change the Service."""
     return tuple(action for action in actions if isinstance(action, Write))
 
 
 def wanted(job: RayJob, head: Head) -> Object:
-    """The Service as it should be.
+    """Return the Service as it should be.
 
-    The owner reference does not block the Job's deletion: nothing of a Service has to be gone before its Job, and
-    blocking it would take the right to update `jobs/finalizers` where OwnerReferencesPermissionEnforcement is on.
+    The owner reference does not block the Job's deletion, since nothing of a Service has to be
+    gone before its Job. Blocking would need the right to update `jobs/finalizers` where
+    OwnerReferencesPermissionEnforcement is on.
     """
     service = head_service(job.name, job.namespace, head.task, head.settings)
-    owner = {**_OWNER, "name": job.name, "uid": job.uid, "controller": True, "blockOwnerDeletion": False}
+    owner = {
+        **_OWNER,
+        "name": job.name,
+        "uid": job.uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }
     return {**service, "metadata": {**service["metadata"], "ownerReferences": [owner]}}
 
 
-def _keep(job: RayJob, head: Head, service: Object | None) -> tuple[Action, ...]:
-    if service is None:
-        return (Create(wanted(job, head)),)
-    if _is_ours(job, service):
-        if _is_going(service):
-            return (Wait(),)
-        repaired = _repaired(service, wanted(job, head))
-        return () if repaired == service else (Replace(repaired),)
-    owner = _controller(service)
-    if _is_of_this_name(job, owner):
-        return (Wait(),)
-    return _foreign(job, owner)
-
-
-def _foreign(job: RayJob, owner: Object) -> tuple[Action, ...]:
-    whose = f"controlled by {owner.get('kind')} {owner.get('name')}" if owner else "nobody's"
-    found = finding(Code.SERVICE_FOREIGN, service=service_name(job.name), owner=whose)
-    return Event(found), Wait(found)
-
-
-def _delete(service: Object) -> Delete:
+def _clean_up(job: RayJob, service: Object | None) -> tuple[Action, ...]:
+    """Delete the Service of a finished Job, unless it is not ours or already being deleted."""
+    if service is None or not _is_ours(job, service) or _is_being_deleted(service):
+        return ()
     metadata = service["metadata"]
     version = metadata.get("resourceVersion", "")
-    return Delete(metadata["namespace"], metadata["name"], metadata["uid"], version)
+    return (Delete(metadata["namespace"], metadata["name"], metadata["uid"], version),)
 
 
-def _controller(service: Object) -> Object:
-    owners = service["metadata"].get("ownerReferences") or []
-    return next((owner for owner in owners if owner.get("controller")), {})
+def _keep(job: RayJob, head: Head, service: Object | None) -> tuple[Action, ...]:
+    """Create or repair the Service of a live Job, or wait until its name is free."""
+    if service is None:
+        return (Create(wanted(job, head)),)
+    if not _is_ours(job, service):
+        return _leave_alone(job, _controlling_owner(service))
+    if _is_being_deleted(service):
+        return (Wait(),)
+    repaired = _repaired(service, wanted(job, head))
+    if repaired == service:
+        return ()
+    return (Replace(repaired),)
+
+
+def _leave_alone(job: RayJob, owner: Object) -> tuple[Action, ...]:
+    # The garbage collector takes the Service of an earlier Job of this name away.
+    if _is_of_this_name(job, owner):
+        return (Wait(),)
+    whose = "nobody's"
+    if owner:
+        whose = f"controlled by {owner.get('kind')} {owner.get('name')}"
+    found = finding(Code.SERVICE_FOREIGN, service=service_name(job.name), owner=whose)
+    return EmitEvent(found), Wait(found)
+
+
+def _controlling_owner(service: Object) -> Object:
+    """Return the owner reference with `controller: true`, or an empty one."""
+    for owner in service["metadata"].get("ownerReferences") or []:
+        if owner.get("controller"):
+            found: Object = owner
+            return found
+    return {}
 
 
 def _is_ours(job: RayJob, service: Object) -> bool:
-    return bool(_controller(service).get("uid") == job.uid)
+    return bool(_controlling_owner(service).get("uid") == job.uid)
 
 
 def _is_of_this_name(job: RayJob, owner: Object) -> bool:
-    """A Job of this name had it; with that Job, the garbage collector takes its Service away."""
     group, _, _ = str(owner.get("apiVersion", "")).partition("/")
     return (group, owner.get("kind"), owner.get("name")) == (API_GROUP, "Job", job.name)
 
 
-def _is_going(service: Object) -> bool:
+def _is_being_deleted(service: Object) -> bool:
     return bool(service["metadata"].get("deletionTimestamp"))
 
 
 def _repaired(service: Object, wanted: Object) -> Object:
-    """The Service with our fields as they should be, and every other field as it is."""
-    metadata, spec = service["metadata"], service.get("spec") or {}
+    """Return the Service with our fields as they should be and every other field as it is."""
+    metadata = service["metadata"]
+    spec = service.get("spec") or {}
+    labels = {**(metadata.get("labels") or {}), **wanted["metadata"]["labels"]}
+    owners = _repaired_owners(metadata, wanted["metadata"]["ownerReferences"][0])
     return {
         **service,
-        "metadata": {
-            **metadata,
-            "labels": {**(metadata.get("labels") or {}), **wanted["metadata"]["labels"]},
-            "ownerReferences": _owners(metadata, wanted["metadata"]["ownerReferences"][0]),
-        },
-        "spec": _typed(spec, wanted["spec"]) | {"ports": _ports(spec, wanted["spec"])},
+        "metadata": {**metadata, "labels": labels, "ownerReferences": owners},
+        "spec": _repaired_spec(spec, wanted["spec"]),
     }
 
 
-def _typed(spec: Object, wanted: Object) -> Object:
-    kept = spec if spec.get("type") == wanted["type"] else _without(spec, _OF_OTHER_TYPES)
-    return {**kept, **{name: wanted[name] for name in ("type", "selector", "publishNotReadyAddresses")}}
+def _repaired_spec(spec: Object, wanted: Object) -> Object:
+    kept = spec
+    if spec.get("type") != wanted["type"]:
+        kept = _without(spec, _OF_OTHER_TYPES)
+    ours = {name: wanted[name] for name in _SPEC_FIELDS}
+    return {**kept, **ours, "ports": _repaired_ports(spec, wanted)}
 
 
-def _owners(metadata: Object, ours: Object) -> list[Object]:
-    """Ours is named rightly; whether it blocks the Job's deletion is left to whoever wrote it (Volcano lets it)."""
-    own = {key: value for key, value in ours.items() if key != "blockOwnerDeletion"}
-    return [{**owner, **own} if owner.get("uid") == own["uid"] else owner for owner in metadata["ownerReferences"]]
+def _repaired_owners(metadata: Object, ours: Object) -> list[Object]:
+    """Return the owner references with the right name in ours.
+
+    Whether it blocks the Job's deletion is left to whoever wrote it. Volcano lets it.
+    """
+    ours = _without(ours, {"blockOwnerDeletion"})
+    owners = []
+    for owner in metadata["ownerReferences"]:
+        is_ours = owner.get("uid") == ours["uid"]
+        owners.append({**owner, **ours} if is_ours else owner)
+    return owners
 
 
-def _ports(spec: Object, wanted: Object) -> list[Object]:
-    """Return our ports, in our order. A port keeps what others wrote on it, another `appProtocol` for example.
+def _repaired_ports(spec: Object, wanted: Object) -> list[Object]:
+    """Return our ports in our order.
 
-    A nodePort goes with the type that brought it.
+    A port keeps the fields that others wrote on it, another `appProtocol` for example. A
+    nodePort goes with the type that brought it.
     """
     found: list[Object] = spec.get("ports") or []
-    as_wanted = [_essence(port) for port in found] == [_essence(port) for port in wanted["ports"]]
+    as_wanted = list(map(_compared_fields, found)) == list(map(_compared_fields, wanted["ports"]))
     if spec.get("type") == wanted["type"] and as_wanted:
         return found
-    others = {port.get("name"): _without(port, {*_PORT_FIELDS, "nodePort"}) for port in found}
-    return [{**port, **others.get(port["name"], {})} for port in wanted["ports"]]
+    kept = {port.get("name"): _without(port, {*_PORT_FIELDS, "nodePort"}) for port in found}
+    return [{**port, **kept.get(port["name"], {})} for port in wanted["ports"]]
 
 
 def _without(fields: Object, names: Collection[str]) -> Object:
     return {name: value for name, value in fields.items() if name not in names}
 
 
-def _essence(port: Object) -> Object:
-    """What counts of a port; one without a protocol has the default."""
-    return {name: port.get(name, "TCP" if name == "protocol" else None) for name in _PORT_FIELDS}
+def _compared_fields(port: Object) -> Object:
+    """Return what counts of a port. A port without a protocol has the default."""
+    fields = {name: port.get(name) for name in _PORT_FIELDS}
+    fields["protocol"] = port.get("protocol", "TCP")
+    return fields

@@ -1,6 +1,7 @@
-"""What the controller keeps in memory of a Job and of a Service: little, as 10,000 Jobs are 30 MB of JSON.
+"""What the controller keeps in memory of a Job and of a Service.
 
-What is wrong with a Job is found when it arrives, while it is there in full.
+That is little, because 10,000 Jobs are 30 MB of JSON. What is wrong with a Job is found when
+it arrives, while it is there in full.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from webhook.roles import Chosen, choose_container, is_opted_in
 from webhook.service import name_mistakes, service_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from webhook.jobs import Task
     from webhook.names import Object
@@ -24,24 +25,29 @@ if TYPE_CHECKING:
     from webhook.settings import Settings
 
 OURS: Final = f"{PREFIX}/job"
-"""The label by which our Services are watched; `webhook.service.head_service` writes it."""
+"""The label by which our Services are watched. `webhook.service.head_service` writes it."""
 
 API_VERSION: Final = f"{jobs.API_GROUP}/v1alpha1"
 
 FINISHED: Final = frozenset({"Completed", "Failed", "Aborted", "Terminated"})
-"""No pod of the Job runs, or will without a restart."""
+"""Phases in which no pod of the Job runs, or will run without a restart."""
 
 ENDING: Final = frozenset({"Completing", "Aborting", "Terminating"})
-"""Pods are going, and no new one comes. Restarting is none of these: its pods come again."""
+"""Phases in which pods go and none comes. `Restarting` is not one, since its pods come again."""
 
 JobReader: TypeAlias = "Callable[[Object, RayJob | None], RayJob | None]"
 
 _SUFFIX: Final = service_name("")
 
+_METADATA_READ: Final = frozenset(
+    {"name", "namespace", "uid", "labels", "ownerReferences", "deletionTimestamp"}
+)
+_SPEC_READ: Final = frozenset({"type", "ports", "selector", "publishNotReadyAddresses"})
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the head's Service is made of."""
+    """What the head Service is made of."""
 
     task: str
     settings: Settings
@@ -49,7 +55,22 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class RayJob:
-    """A Job that is ours. Without its resourceVersion: one that changed in nothing else is the same to us."""
+    """A Job that is ours.
+
+    The resourceVersion is left out, so that a Job that changed in nothing else counts as the
+    same.
+
+    Attributes:
+        namespace: The Job's namespace.
+        name: The Job's name.
+        uid: The Job's uid.
+        phase: The phase that Volcano reports.
+        deleting: Whether the Job is being deleted.
+        head: None when a mistake in the Job leaves open which Service it should have.
+        mistakes: What is wrong with the Job.
+        edition: What `head` and `mistakes` were found in, or None when they were not looked
+            for in full.
+    """
 
     namespace: str
     name: str
@@ -57,53 +78,49 @@ class RayJob:
     phase: str = ""
     deleting: bool = False
     head: Head | None = None
-    """None when a mistake in the Job leaves open which Service it should have."""
     mistakes: tuple[Finding, ...] = ()
     edition: tuple[object, ...] | None = field(default=None, compare=False)
-    """What `head` and `mistakes` were found in; None when they were not looked for in full."""
 
     @property
     def key(self) -> str:
-        """What the queue knows the Job by."""
+        """The Job's key in the queue."""
         return f"{self.namespace}/{self.name}"
 
     @property
     def is_finished(self) -> bool:
-        """Whether it has no use for a Service any more."""
+        """Whether the Job has no use for a Service any more."""
         return self.phase in FINISHED
 
 
-def key_of(body: Object) -> str:
-    """`namespace/name` of an object."""
-    return f"{body['metadata']['namespace']}/{body['metadata']['name']}"
-
-
 def job_key(service_key: str) -> str | None:
-    """The key of the Job whose head Service would be called so, if any would."""
-    return service_key.removesuffix(_SUFFIX) if service_key.endswith(_SUFFIX) else None
+    """Return the key of the Job whose head Service has this key, or None if no Job's has."""
+    if not service_key.endswith(_SUFFIX):
+        return None
+    return service_key.removesuffix(_SUFFIX)
 
 
 def service_key(job_key: str) -> str:
-    """The key of a Job's Service."""
+    """Return the key of a Job's head Service."""
     return service_name(job_key)
 
 
 def job_reader(*, all_jobs: bool) -> JobReader:
-    """What makes a RayJob of a Job, or None of one that is none of ours.
+    """Return a function that makes a RayJob of a Job, or None of a Job that is not ours.
 
-    What it made of the Job before saves it most of the work: Volcano writes a Job's status again and again, and its
-    spec hardly ever.
+    What it made of the Job before saves it most of the work. Volcano writes a Job's status
+    again and again, and hardly ever its spec.
 
     Args:
-        all_jobs: Jobs without the opt-in label count too when they have a head task with a head container, unless
-            they are the in-tree plugin's.
+        all_jobs: Whether Jobs without the opt-in label count too, if they have a head task
+            with a head container and are not the in-tree plugin's.
     """
 
     def read(job: Object, before: RayJob | None = None) -> RayJob | None:
         if before is not None and before.edition == _edition(job):
             return replace(before, phase=_phase(job), deleting=_is_deleting(job))
         if shape.job_mistakes(job):
-            return None  # some field is what no Ray Job has: without a template, say, there is no label either
+            # Some field is what no Ray Job has. Without a template there is no label either.
+            return None
         tasks = jobs.tasks_of(job)
         labelled = [task for task in tasks if is_opted_in(task.labels)]
         if not labelled and not (all_jobs and _is_ray(job, tasks)):
@@ -114,7 +131,7 @@ def job_reader(*, all_jobs: bool) -> JobReader:
 
 
 def _edition(job: Object) -> tuple[object, ...]:
-    """Whatever decides on head and mistakes: the generation counts the changes of the spec."""
+    """Return all that decides on head and mistakes. The generation counts changes of the spec."""
     return (job["metadata"]["uid"], job["metadata"].get("generation"), jobs.is_declined(job))
 
 
@@ -129,12 +146,17 @@ def _is_deleting(job: Object) -> bool:
 def _is_ray(job: Object, tasks: list[Task]) -> bool:
     if jobs.is_asked(job) or jobs.is_declined(job):
         return False
-    return jobs.left_alone(job) is None and any(_has_container(task) for task in tasks if task.role == "head")
+    return jobs.left_alone(job) is None and any(
+        _has_container(task) for task in tasks if task.role == "head"
+    )
 
 
 def _has_container(task: Task) -> bool:
     containers = task.body["template"]["spec"]["containers"]
-    return isinstance(choose_container(containers, task.name, "head", task.parsed.settings, opted_in=False), Chosen)
+    return isinstance(
+        choose_container(containers, task.name, "head", task.parsed.settings, opted_in=False),
+        Chosen,
+    )
 
 
 def _read(job: Object, tasks: list[Task], labelled: list[Task]) -> RayJob:
@@ -171,7 +193,7 @@ def _head(job: Object, tasks: list[Task], labelled: list[Task]) -> Head | None:
 
 
 def _mistakes(job: Object, tasks: list[Task]) -> tuple[Finding, ...]:
-    """Every distinct mistake of the Job and of its pods, which the pod webhook would refuse one by one."""
+    """Return the mistakes of the Job and of its pods, which the pod webhook refuses one by one."""
     found = [*jobs.mistakes(job), *jobs.unlabelled_heads(tasks)]
     for task in tasks:
         found += _refusals(job, task)
@@ -188,12 +210,12 @@ def _refusals(job: Object, task: Task) -> tuple[Finding, ...]:
 
 
 def read_service(service: Object, _before: Object | None = None) -> Object:
-    """The fields of a Service that a decision can depend on."""
-    metadata, spec = service["metadata"], service.get("spec") or {}
-    kept = ("name", "namespace", "uid", "labels", "ownerReferences", "deletionTimestamp")
+    """Return the fields of a Service that a decision can depend on."""
     return {
-        "metadata": {name: metadata[name] for name in kept if name in metadata},
-        "spec": {
-            name: spec[name] for name in ("type", "ports", "selector", "publishNotReadyAddresses") if name in spec
-        },
+        "metadata": _only(service["metadata"], _METADATA_READ),
+        "spec": _only(service.get("spec") or {}, _SPEC_READ),
     }
+
+
+def _only(fields: Object, names: Collection[str]) -> Object:
+    return {name: value for name, value in fields.items() if name in names}

@@ -1,21 +1,39 @@
-"""Carries out what `reconcile.decide` says of one key.
+"""Carries out what `decide` says of one Job.
 
-A decision on what the watches have told is only a hint: they lag, and a Service that has lost our label is not among
-what they tell. So whatever would be written is decided again on what the apiserver has at that moment. A read costs
-little; a write that is not needed, or one that is refused, costs an entry in somebody's audit log.
+A decision on what the watches have told is only a hint. Watches lag, and a Service that has
+lost our label is not among what they tell. So whatever would be written is decided again on
+what the apiserver has at that moment. A read costs little. A write that is not needed, or
+that is refused, costs an entry in an audit log that people read.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import StrEnum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from webhook import log
-from webhook.controller.head_service.decide import Create, Delete, Event, Replace, Wait, decide, writes
-from webhook.controller.head_service.observed import service_key
-from webhook.controller.runtime.queue import FAST, PATIENT, SLOW, Pace
+from webhook.controller.head_service.decide import (
+    Create,
+    Delete,
+    EmitEvent,
+    Replace,
+    Wait,
+    decide,
+    writes,
+)
+from webhook.controller.head_service.observed import (
+    API_VERSION,
+    OURS,
+    RayJob,
+    job_key,
+    job_reader,
+    read_service,
+    service_key,
+)
+from webhook.controller.runtime.cache import ObjectCache
+from webhook.controller.runtime.events import InvolvedObject, Note
+from webhook.controller.runtime.queue import FAST, PATIENT, SLOW
+from webhook.controller.runtime.reconciler import Outcome, Result, WatchedResource
 from webhook.k8s.client import ApiError
 from webhook.k8s.paths import JOBS, SERVICES, as_us, namespaced
 from webhook.reasons import Code, Finding, finding
@@ -25,142 +43,188 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from webhook.controller.head_service.decide import Action, Write
-    from webhook.controller.head_service.observed import JobReader, RayJob
-    from webhook.controller.runtime.cache import Store
     from webhook.controller.runtime.events import Recorder
     from webhook.k8s.client import Api
     from webhook.names import Object
 
-_SERVER_FAULT: Final = 500
-_PASSING: Final = frozenset({401, 408, 409, 429})
-"""Refusals that pass by themselves: a token that is being renewed, a lost race, too many requests."""
+# Refusals that pass by themselves, because a token is being renewed, a race was lost or there
+# are too many requests.
+_PASSING: Final = frozenset(
+    {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    }
+)
+
+_DONE: Final = {
+    Create: Outcome.CREATED,
+    Replace: Outcome.REPLACED,
+    Delete: Outcome.DELETED,
+}
 
 
-class Outcome(StrEnum):
-    """What became of a key; a metric's label."""
+class HeadServiceReconciler:
+    """Keeps the head Service of each Ray Job. Its keys are those of the Jobs.
 
-    UNCHANGED = "unchanged"
-    CREATED = "created"
-    REPLACED = "replaced"
-    DELETED = "deleted"
-    WAITING = "waiting"
-    LOST_RACE = "lost-race"
-    REFUSED = "refused"
-    FAILED = "failed"
-
-
-_DONE: Final = {Create: Outcome.CREATED, Replace: Outcome.REPLACED, Delete: Outcome.DELETED}
-
-
-@dataclass(frozen=True)
-class Result:
-    """The outcome, and how soon to look again; None when only news is a reason to."""
-
-    outcome: Outcome
-    again: Pace | None = None
-
-
-@dataclass
-class Worker:
-    """Reconciles keys; several threads may, each with another key.
+    Several threads may reconcile, each another key.
 
     Attributes:
+        jobs: What the watch of Jobs has told.
+        services: What the watch of our Services has told, by the Service's own key.
+        resources: Both, for the controller to watch.
+
+    Args:
         api: The apiserver.
-        jobs: What the watches know, by key.
-        services: The same, by the Service's own key.
-        read_job: What of a Job counts.
         recorder: Where Events go.
         may_write: Raises NotLeadingError when another controller may be acting.
-        wrote: Told each write: its verb.
+        all_jobs: See `job_reader`.
+        wrote: Called with the verb of each write.
     """
 
-    api: Api
-    jobs: Store[RayJob]
-    services: Store[Any]
-    read_job: JobReader
-    recorder: Recorder
-    may_write: Callable[[], None]
-    wrote: Callable[[str], None] = field(default=lambda _verb: None)
+    name = "head-service"
+
+    def __init__(
+        self,
+        api: Api,
+        recorder: Recorder,
+        may_write: Callable[[], None],
+        *,
+        all_jobs: bool = False,
+        wrote: Callable[[str], None] = lambda _verb: None,
+    ) -> None:
+        self._api = api
+        self._recorder = recorder
+        self._may_write = may_write
+        self._wrote = wrote
+        self._read_job = job_reader(all_jobs=all_jobs)
+        self.jobs: ObjectCache[RayJob] = ObjectCache(self._read_job)
+        self.services: ObjectCache[Any] = ObjectCache(read_service)
+        self.resources = (
+            WatchedResource("jobs", JOBS, self.jobs, lambda key: key),
+            WatchedResource("services", SERVICES, self.services, job_key, OURS),
+        )
+
+    def every_key(self) -> list[str]:
+        """Return all Jobs, live ones first because their pods may be waiting for a Service."""
+        jobs = sorted(self.jobs.items(), key=lambda item: item[1].is_finished)
+        return [key for key, _ in jobs]
+
+    def keys_to_resync(self) -> list[str]:
+        """Return the Jobs that have a Service or should have one.
+
+        A finished Job is among them only while its Service is still known.
+        """
+        keys = []
+        for key, job in self.jobs.items():
+            has_service = self.services.get(service_key(key)) is not None
+            if has_service or not job.is_finished:
+                keys.append(key)
+        return keys
 
     def reconcile(self, key: str) -> Result:
-        """Brings one Job's Service into its state.
+        """Bring one Job's Service into its desired state.
 
         Raises:
-            NotLeadingError: Nothing was written.
+            NotLeadingError: Another controller may be acting, so nothing was written.
         """
         job = self.jobs.get(key)
         try:
-            job, actions = self._decided(job, self.services.get(service_key(key)))
+            job, actions = self._decide(job, self.services.get(service_key(key)))
         except ApiError as error:
             return _failed(key, error)
-        outcome = Result(Outcome.UNCHANGED)
+        result = Result(Outcome.UNCHANGED)
         for action in actions:
-            if isinstance(action, Event):
-                self._tell(job, action)
+            if isinstance(action, EmitEvent):
+                self._emit(job, action)
             elif isinstance(action, Wait):
-                outcome = Result(Outcome.WAITING, PATIENT)
+                result = Result(Outcome.WAITING, PATIENT)
             else:
-                outcome = self._carry_out(job, key, action)
-        return outcome
+                result = self._carry_out(job, key, action)
+        return result
 
-    def _decided(self, job: RayJob | None, service: Object | None) -> tuple[RayJob | None, tuple[Action, ...]]:
+    def _decide(
+        self, job: RayJob | None, service: Object | None
+    ) -> tuple[RayJob | None, tuple[Action, ...]]:
+        """Decide on what is known, and if that means a write, on what the apiserver has now.
+
+        A live Job without a known Service is looked up too, because its Service may only have
+        lost our label.
+
+        Returns:
+            The Job that was decided on, and what to do.
+        """
         actions = decide(job, service)
-        if job is None or job.deleting or (service is not None and not writes(actions)):
+        if job is None or job.deleting:
             return job, actions
-        live = self._get(namespaced(SERVICES, job.namespace, service_name(job.name)))
-        actions = decide(job, live)
+        if service is not None and not writes(actions):
+            return job, actions
+        live_service = self._get(namespaced(SERVICES, job.namespace, service_name(job.name)))
+        actions = decide(job, live_service)
         if not writes(actions):
             return job, actions
         body = self._get(namespaced(JOBS, job.namespace, job.name))
-        fresh = None if body is None else self.read_job(body, job)
-        return fresh, decide(fresh, live)
+        live_job = None
+        if body is not None:
+            live_job = self._read_job(body, job)
+        return live_job, decide(live_job, live_service)
 
     def _get(self, path: str) -> Object | None:
         try:
-            return self.api.get(path)
+            return self._api.get(path)
         except ApiError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
             return None
 
-    def _tell(self, job: RayJob | None, event: Event) -> None:
-        if job is not None:
-            self.may_write()
-            self.recorder.tell(job, event)
+    def _emit(self, job: RayJob | None, event: EmitEvent) -> None:
+        if job is None:
+            return
+        self._may_write()
+        involved = InvolvedObject(API_VERSION, "Job", job.namespace, job.name, job.uid)
+        note = Note(event.finding.code.value, event.finding.text, once=event.once)
+        self._recorder.record(involved, note)
 
     def _carry_out(self, job: RayJob | None, key: str, write: Write) -> Result:
-        self.may_write()
+        self._may_write()
         verb = type(write).__name__.lower()
         try:
-            self._write(write)
+            self._write_service(write)
         except ApiError as error:
             return self._refused(job, key, write, error)
-        self.wrote(verb)
+        self._wrote(verb)
         log.event("service", action=verb, job=key)
         return Result(_DONE[type(write)])
 
-    def _write(self, write: Write) -> None:
+    def _write_service(self, write: Write) -> None:
         if isinstance(write, Delete):
             conditions = {"uid": write.uid, "resourceVersion": write.resource_version}
             options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": conditions}
-            self.api.delete(namespaced(SERVICES, write.namespace, write.name), options)
+            self._api.delete(namespaced(SERVICES, write.namespace, write.name), options)
             return
         metadata = write.body["metadata"]
+        namespace = metadata["namespace"]
         if isinstance(write, Create):
-            self.api.post(as_us(namespaced(SERVICES, metadata["namespace"])), write.body)
+            self._api.post(as_us(namespaced(SERVICES, namespace)), write.body)
         else:
-            self.api.put(as_us(namespaced(SERVICES, metadata["namespace"], metadata["name"])), write.body)
+            path = namespaced(SERVICES, namespace, metadata["name"])
+            self._api.put(as_us(path), write.body)
 
     def _refused(self, job: RayJob | None, key: str, write: Write, error: ApiError) -> Result:
+        """Return what follows from a write that the apiserver refused or did not answer."""
         if error.status == HTTPStatus.NOT_FOUND and isinstance(write, Delete):
             return Result(Outcome.UNCHANGED)
-        if error.status in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND} and not _is_ending(error):
+        is_ending = _is_namespace_ending(error)
+        lost_race = error.status in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}
+        if lost_race and not is_ending:
             return Result(Outcome.LOST_RACE, FAST)
-        if error.status is None or error.status >= _SERVER_FAULT or error.status in _PASSING:
+        if _passes_by_itself(error):
             return _failed(key, error)
         log.event("service", job=key, problem=str(error))
-        if job is not None and not _is_ending(error):  # a namespace that is being deleted takes no Event either
-            self._tell(job, Event(_why(job, error)))
+        # A namespace that is being deleted takes no Event either.
+        if job is not None and not is_ending:
+            self._emit(job, EmitEvent(_refusal(job, error)))
         return Result(Outcome.REFUSED, SLOW)
 
 
@@ -169,12 +233,23 @@ def _failed(key: str, error: ApiError) -> Result:
     return Result(Outcome.FAILED, FAST)
 
 
-def _is_ending(error: ApiError) -> bool:
+def _passes_by_itself(error: ApiError) -> bool:
+    if error.status is None:
+        return True
+    return error.status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.status in _PASSING
+
+
+def _is_namespace_ending(error: ApiError) -> bool:
     return "because it is being terminated" in str(error)
 
 
-def _why(job: RayJob, error: ApiError) -> Finding:
-    """The reason in the apiserver's words, which is all that it gives: quota and policies are both 403."""
-    service, text = service_name(job.name), error.message.rstrip(".")
-    code = Code.SERVICE_QUOTA if "exceeded quota" in text else Code.SERVICE_REFUSED
-    return finding(code, service=service, why=text)
+def _refusal(job: RayJob, error: ApiError) -> Finding:
+    """Return the reason in the apiserver's words.
+
+    Its words are all that it gives. Quotas and policies both answer 403.
+    """
+    text = error.message.rstrip(".")
+    code = Code.SERVICE_REFUSED
+    if "exceeded quota" in text:
+        code = Code.SERVICE_QUOTA
+    return finding(code, service=service_name(job.name), why=text)

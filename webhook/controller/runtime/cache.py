@@ -1,4 +1,4 @@
-"""What is known of the objects of one kind, and who is told when that changes."""
+"""Keeps what is known of the objects of one collection, and tells who is interested."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from webhook import log
-from webhook.controller.head_service.observed import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -17,50 +16,70 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Store(Generic[T]):
-    """Readings of objects by `namespace/name`. One thread (the watch's) writes, others read.
+def key_of(body: Object) -> str:
+    """Return `namespace/name` of an object."""
+    return f"{body['metadata']['namespace']}/{body['metadata']['name']}"
+
+
+class ObjectCache(Generic[T]):
+    """Keeps one reading of each object by `namespace/name`.
+
+    A reading is what is kept of an object. One thread, that of the watch, writes. Any thread
+    may read.
 
     Args:
-        read: What to keep of an object, given what was kept of it before; None for one that does not concern us.
-        on_change: Called with the key whenever a reading came, went or became another: an event that repeats what is
-            known, or that changes nothing which is kept, causes no work.
+        read: Returns the reading of an object, given the reading before it. None means that
+            the object is of no interest.
     """
 
-    def __init__(self, read: Callable[[Object, T | None], T | None], on_change: Callable[[str], None]) -> None:
+    def __init__(self, read: Callable[[Object, T | None], T | None]) -> None:
         self._read = read
-        self._on_change = on_change
+        self._listeners: list[Callable[[str], None]] = []
         self._known: dict[str, T] = {}
         self._lock = Lock()
 
+    def subscribe(self, listener: Callable[[str], None]) -> None:
+        """Have a listener called with the key whenever a reading came, went or changed.
+
+        A watch event that repeats what is known, or changes nothing of a reading, causes no
+        call. Subscribe before the watch begins.
+        """
+        self._listeners.append(listener)
+
     def get(self, key: str) -> T | None:
-        """What is known under a key."""
+        """Return the reading of a key."""
         with self._lock:
             return self._known.get(key)
 
     def items(self) -> list[tuple[str, T]]:
-        """Everything, as it is now."""
+        """Return all keys and readings as they are now."""
         with self._lock:
             return list(self._known.items())
 
     def read(self, body: Object) -> tuple[str, T | None]:
-        """An object's key and reading; a fault of ours on one object must not end the watch of all."""
+        """Return an object's key and reading.
+
+        An unexpected error is logged with its trace, because a fault of ours on one object
+        must not end the watch of all. The next version of the object is read anew.
+        """
         key = key_of(body)
         try:
             return key, self._read(body, self.get(key))
-        except Exception:  # logged with its trace; the next version of the object is read anew
+        except Exception:
             log.event("unreadable-object", key=key, trace=traceback.format_exc())
             return key, None
 
     def put(self, body: Object) -> None:
-        """An object is there, new or changed."""
-        self._set(*self.read(body))
+        """Keep an object that is new or has changed."""
+        key, reading = self.read(body)
+        self._set(key, reading)
 
     def remove(self, body: Object) -> None:
-        """An object is gone."""
+        """Forget an object that is gone."""
         self._set(key_of(body), None)
 
     def replace(self, readings: Iterable[tuple[str, T | None]]) -> None:
-        """These are all there are: what is missing among them has gone unseen."""
+        """Keep these readings and no others. What is missing among them has gone unseen."""
         listed = {key: reading for key, reading in readings if reading is not None}
         with self._lock:
             gone = self._known.keys() - listed.keys()
@@ -77,4 +96,6 @@ class Store(Generic[T]):
                 del self._known[key]
             else:
                 self._known[key] = reading
-        self._on_change(key)
+        # Outside the lock, because a listener may read the cache.
+        for listener in self._listeners:
+            listener(key)

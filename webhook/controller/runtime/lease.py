@@ -1,13 +1,16 @@
-"""Who of several controllers acts: a Lease of coordination.k8s.io, held by one and renewed.
+"""Decides which of several controllers acts, by a Lease that one holds and renews.
 
-The rules are client-go's (`tools/leaderelection`), in three steps that keep two leaders from ever being at once:
+The rules are those of client-go (`tools/leaderelection`). Three steps keep two leaders from
+ever acting at once:
 
-- A candidate takes a Lease only after it has itself seen it unchanged for as long as the Lease says, by its own
-  monotonic clock. No two machines' wall clocks are compared: `renewTime` is a text that changes or does not.
-- The leader counts from *before* the renewal was sent, and stops `renew_seconds` later, well before anybody may take
-  over. The difference is what a write that was under way has left.
-- Right before each write the leader asks its clock again (`Election.check`). The clock runs on while the process is
-  stopped or the machine asleep (CLOCK_BOOTTIME), so one that was continued too late knows it.
+- A candidate takes a Lease only after it has itself seen it unchanged for as long as the
+  Lease says, by its own monotonic clock. It never compares the wall clocks of two machines.
+  `renewTime` is a text that changes or does not.
+- The leader counts from before the renewal was sent. It stops `Terms.renew` seconds later,
+  well before anybody may take over. The difference is left for a write that is under way.
+- Right before each write the leader asks its clock again (`Election.check`). That clock runs
+  on while the process is stopped or the machine asleep (CLOCK_BOOTTIME), so a process that
+  was continued too late knows it.
 """
 
 from __future__ import annotations
@@ -29,20 +32,25 @@ if TYPE_CHECKING:
     from webhook.k8s.client import Api
     from webhook.names import Object
 
+_NEVER: Final = float("-inf")
+
 
 @dataclass(frozen=True)
 class Terms:
-    """Seconds; the defaults are client-go's."""
+    """Times in seconds. The defaults are client-go's.
+
+    Attributes:
+        lease: How long others leave a Lease alone that does not change.
+        renew: How long the leader acts after the last renewal that worked.
+        retry: The pause between two looks at the Lease.
+        hurry: The same after a failure. An apiserver that restarts takes most of `renew`
+            (7 s were seen), and what is left must not be slept away.
+    """
 
     lease: int = 15
-    """How long others leave a Lease alone that does not change."""
     renew: float = 10
-    """How long the leader acts without a renewal that worked."""
     retry: float = 2
-    """Between two looks at the Lease."""
     hurry: float = 0.5
-    """The same after a failure: an apiserver that restarts takes most of `renew` (7 s were seen), and what is left must
-    not be slept away."""
 
 
 DEFAULT_TERMS: Final = Terms()
@@ -57,62 +65,96 @@ class Sighting:
 
 
 def boottime() -> float:
-    """Seconds that also pass while the process is stopped or the machine suspended."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+    """Return seconds that also pass while the process is stopped or the machine suspended."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
 
 
 def timestamp(now: datetime) -> str:
-    """A `MicroTime`: UTC, always six digits."""
+    """Return a `MicroTime`, which is in UTC and always has six digits."""
     return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def seen(before: Sighting | None, spec: Object, now: float) -> Sighting:
-    """What is known after a look at the Lease: a spec that is as before has been so since then."""
-    return before if before is not None and before.spec == spec else Sighting(spec, now)
+    """Return what is known after a look at the Lease.
+
+    A spec that is as before has been so since then.
+    """
+    if before is not None and before.spec == spec:
+        return before
+    return Sighting(spec, now)
 
 
-def is_free(sighting: Sighting, me: str, now: float) -> bool:
-    """Whether the Lease may be taken: given back, already mine, or not renewed for as long as it says."""
+def is_free(sighting: Sighting, identity: str, now: float) -> bool:
+    """Tell whether a candidate may take the Lease.
+
+    It may if the Lease was given back, is already its own, or was not renewed for as long as
+    it says.
+    """
     holder = sighting.spec.get("holderIdentity")
-    if not holder or holder == me:
+    if not holder or holder == identity:
         return True
-    return now >= sighting.since + (sighting.spec.get("leaseDurationSeconds") or 0)
+    duration = sighting.spec.get("leaseDurationSeconds") or 0
+    return now >= sighting.since + duration
 
 
-def held(before: Object, me: str, seconds: int, now: str) -> Object:
-    """The spec that makes or keeps me the holder; a change of holder is counted."""
-    is_mine = before.get("holderIdentity") == me
+def held(before: Object, identity: str, seconds: int, now: str) -> Object:
+    """Return the spec that makes or keeps a candidate the holder.
+
+    A change of the holder counts as a transition, but the first holder does not.
+    """
+    transitions = before.get("leaseTransitions") or 0
+    acquired = now
+    if before.get("holderIdentity") == identity:
+        acquired = before.get("acquireTime", now)
+    elif before:
+        transitions += 1
     return {
-        "holderIdentity": me,
+        "holderIdentity": identity,
         "leaseDurationSeconds": seconds,
-        "acquireTime": before.get("acquireTime", now) if is_mine else now,
+        "acquireTime": acquired,
         "renewTime": now,
-        "leaseTransitions": (before.get("leaseTransitions") or 0) + (not is_mine and bool(before)),
+        "leaseTransitions": transitions,
     }
 
 
 def released(before: Object, now: str) -> Object:
-    """The spec of a Lease that nobody holds; without a holder, as an empty one is no valid name."""
-    times = {"acquireTime": now, "renewTime": now, "leaseDurationSeconds": 1}
-    return {**{key: value for key, value in before.items() if key != "holderIdentity"}, **times}
+    """Return the spec of a Lease that nobody holds.
+
+    It has no holder at all, because an empty one is not a valid name.
+    """
+    spec = {**before, "acquireTime": now, "renewTime": now, "leaseDurationSeconds": 1}
+    spec.pop("holderIdentity", None)
+    return spec
 
 
 @dataclass
 class Election:
-    """One candidate; `step` it every `pause` seconds from one thread, `check` from any."""
+    """One candidate. Call `step` every `pause` seconds from one thread, and `check` from any.
+
+    Attributes:
+        api: The apiserver of the Lease.
+        namespace: The Lease's namespace.
+        name: The Lease's name.
+        identity: The name of this candidate, which no other has.
+        terms: How long things take.
+        clock: Seconds for comparisons.
+        now: Wall-clock time, which only people read.
+    """
 
     api: Api
     namespace: str
     name: str
-    me: str
+    identity: str
     terms: Terms = DEFAULT_TERMS
     clock: Callable[[], float] = boottime
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _sighting: Sighting | None = None
+    # The Lease as the apiserver last told it, for the resourceVersion of the next renewal.
     _lease: Object | None = None
-    """As the apiserver last told it, for the next renewal's resourceVersion."""
-    _until: float = float("-inf")
-    """When my right to write ends."""
+    # When the right to write ends.
+    _until: float = _NEVER
     _was_leader: bool = False
     _failed: bool = False
 
@@ -123,46 +165,50 @@ class Election:
 
     @property
     def is_leader(self) -> bool:
-        """Whether I may write, at this moment."""
+        """Whether this candidate may write at this moment."""
         return self.clock() < self._until
 
     def check(self) -> None:
-        """To be called right before each write.
+        """Make sure, right before a write, that this candidate still leads.
 
         Raises:
             NotLeadingError: Another may be the leader by now.
         """
         if not self.is_leader:
-            raise NotLeadingError("The lease has run out: another controller may be acting.")
+            raise NotLeadingError("The lease has run out. Another controller may be acting.")
 
     def step(self) -> bool:
-        """Takes, renews or watches the Lease; returns whether I lead.
+        """Take, renew or watch the Lease, and return whether this candidate leads.
 
         Raises:
-            NotLeadingError: I led, and cannot be sure of it any more. It does not begin again: what is in memory and
-                under way belongs to a reign that is over.
+            NotLeadingError: It led and cannot be sure of it any more. It does not begin again,
+                because what is in memory and under way belongs to the time when it led.
         """
-        if self._was_leader and not self.is_leader:
+        if self._was_leader:
             self.check()
-        began, self._failed = self.clock(), False
+        began = self.clock()
+        self._failed = False
         try:
-            is_mine = self._renew(began) if self._was_leader else self._try(began)
+            is_held = self._renew(began) if self._was_leader else self._try_to_take(began)
         except ApiError as error:
             log.event("lease", problem=str(error))
             self._failed = True
             return self.is_leader
-        if self._was_leader and not is_mine:
-            self._until = float("-inf")
+        if self._was_leader and not is_held:
+            self._until = _NEVER
             raise NotLeadingError("Another controller has taken the lease.")
-        self._was_leader = is_mine
-        return is_mine
+        self._was_leader = is_held
+        return is_held
 
     def release(self) -> None:
-        """Gives the Lease back, so that the next leader need not wait for its end. A failure costs only that wait."""
+        """Give the Lease back, so that the next leader need not wait for its end.
+
+        A failure costs only that wait.
+        """
         if self._lease is None or not self.is_leader:
             return
         body = {**self._lease, "spec": released(self._lease["spec"], timestamp(self.now()))}
-        self._until = float("-inf")
+        self._until = _NEVER
         try:
             self.api.put(as_us(self._path), body)
         except ApiError as error:
@@ -173,22 +219,28 @@ class Election:
         return namespaced(LEASES, self.namespace, self.name)
 
     def _renew(self, began: float) -> bool:
-        """With the version that is known; whether a conflict was mine or another's, a look tells."""
-        if self._lease is not None and self._put(self._lease, began):
-            return True
-        return self._try(began)
+        """Renew the Lease with the version that is known.
 
-    def _try(self, began: float) -> bool:
-        lease = self._look()
+        Whether a conflict comes from a write of our own that was taken for lost, or from
+        another candidate, only a look at the Lease can tell.
+        """
+        if self._lease is not None and self._replace_lease(self._lease, began):
+            return True
+        return self._try_to_take(began)
+
+    def _try_to_take(self, began: float) -> bool:
+        lease = self._current()
         if lease is None:
-            return self._create(began)
+            return self._create_lease(began)
         spec = lease.get("spec") or {}
         self._sighting = seen(self._sighting, spec, self.clock())
-        if self._was_leader and spec.get("holderIdentity") != self.me:
+        if self._was_leader and spec.get("holderIdentity") != self.identity:
             return False
-        return is_free(self._sighting, self.me, self.clock()) and self._put(lease, began)
+        if not is_free(self._sighting, self.identity, self.clock()):
+            return False
+        return self._replace_lease(lease, began)
 
-    def _look(self) -> Object | None:
+    def _current(self) -> Object | None:
         try:
             return self.api.get(self._path)
         except ApiError as error:
@@ -196,20 +248,29 @@ class Election:
                 raise
             return None
 
-    def _create(self, began: float) -> bool:
-        metadata = {"name": self.name, "namespace": self.namespace}
-        body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": self._spec({})}
-        return self._sent(lambda: self.api.post(as_us(namespaced(LEASES, self.namespace)), body), began)
+    def _create_lease(self, began: float) -> bool:
+        body = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": self.name, "namespace": self.namespace},
+            "spec": self._spec_after({}),
+        }
+        path = as_us(namespaced(LEASES, self.namespace))
+        return self._was_written(lambda: self.api.post(path, body), began)
 
-    def _put(self, lease: Object, began: float) -> bool:
-        body = {**lease, "spec": self._spec(lease.get("spec") or {})}
-        return self._sent(lambda: self.api.put(as_us(self._path), body), began)
+    def _replace_lease(self, lease: Object, began: float) -> bool:
+        body = {**lease, "spec": self._spec_after(lease.get("spec") or {})}
+        path = as_us(self._path)
+        return self._was_written(lambda: self.api.put(path, body), began)
 
-    def _spec(self, before: Object) -> Object:
-        return held(before, self.me, self.terms.lease, timestamp(self.now()))
+    def _spec_after(self, before: Object) -> Object:
+        return held(before, self.identity, self.terms.lease, timestamp(self.now()))
 
-    def _sent(self, write: Callable[[], Object], began: float) -> bool:
-        """Whether the Lease was written; the right counts from before it was sent."""
+    def _was_written(self, write: Callable[[], Object], began: float) -> bool:
+        """Write the Lease, and tell whether that worked.
+
+        The right to write counts from before the request was sent.
+        """
         try:
             self._lease = write()
         except ApiError as error:
