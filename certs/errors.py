@@ -1,8 +1,7 @@
 """The errors that certs raises on purpose.
 
-They do not derive from webhook's `VolrayError`, because certs imports nothing of
-webhook. Both programs that use certs (`volray serve` and the server inside it) catch
-`CertificateError` beside their own root.
+They do not derive from webhook's `VolrayError`, because certs imports nothing of webhook. The
+command line and the server, which use certs, catch `CertificateError` beside that.
 """
 
 from __future__ import annotations
@@ -15,8 +14,9 @@ class CertificateError(Exception):
 class ClusterError(Exception):
     """The apiserver refused a request or did not answer it.
 
-    Whoever implements `certs.api.Api` raises it, or an error derived from it. A class
-    rather than a return value, so that one client serves certs and everything else.
+    Every implementation of `certs.api.Api` raises this or an error derived from it. The
+    contract is a class rather than a status to return, because the client that all of volray
+    shares raises errors, and so needs no second set of methods for certs.
 
     Attributes:
         status: The HTTP status, or None when there was no answer.

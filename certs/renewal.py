@@ -167,7 +167,7 @@ class Renewal:
         if self._publish is None:
             return True
         before = self._published
-        # Forgotten first, in case that publishing raises an error.
+        # Forgotten first, in case publishing raises an error.
         self._published = None
         if not self._publish(bundle):
             return False

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, urlencode
 
 import click
 
 from webhook.errors import VolrayError
 from webhook.jobs import is_asked, is_labelled, tasks_of
+from webhook.k8s.paths import JOBS, namespaced, query
 from webhook.roles import is_opted_in
 from webhook.shape import job_mistakes
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from webhook.k8s.client import Api
     from webhook.names import Object
 
-_API: Final = "/apis/batch.volcano.sh/v1alpha1"
 _PAGE: Final = 250
 """Jobs in one answer: some megabytes, which an apiserver reads from its cache at once."""
 
@@ -52,11 +51,10 @@ def adopted_jobs(api: Api, namespace: str | None) -> Iterator[Row]:
 
 
 def _jobs(api: Api, namespace: str | None) -> Iterator[Object]:
-    path = f"{_API}/namespaces/{quote(namespace, safe='')}/jobs" if namespace else f"{_API}/jobs"
+    path = namespaced(JOBS, namespace) if namespace else JOBS
     token = ""
     while True:
-        query = {"limit": _PAGE, **({"continue": token} if token else {})}
-        page = api.get(f"{path}?{urlencode(query)}")
+        page = api.get(query(path, {"limit": _PAGE, "continue": token or None}))
         yield from page.get("items") or ()
         token = (page.get("metadata") or {}).get("continue") or ""
         if not token:
