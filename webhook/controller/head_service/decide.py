@@ -197,25 +197,25 @@ def _is_being_deleted(service: Object) -> bool:
     return bool(service["metadata"].get("deletionTimestamp"))
 
 
-def _repaired(service: Object, wanted: Object) -> Object:
+def _repaired(service: Object, desired: Object) -> Object:
     """Return the Service with our fields as they should be and every other field as it is."""
     metadata = service["metadata"]
     spec = service.get("spec") or {}
-    labels = {**(metadata.get("labels") or {}), **wanted["metadata"]["labels"]}
-    owners = _repaired_owners(metadata, wanted["metadata"]["ownerReferences"][0])
+    labels = {**(metadata.get("labels") or {}), **desired["metadata"]["labels"]}
+    owners = _repaired_owners(metadata, desired["metadata"]["ownerReferences"][0])
     return {
         **service,
         "metadata": {**metadata, "labels": labels, "ownerReferences": owners},
-        "spec": _repaired_spec(spec, wanted["spec"]),
+        "spec": _repaired_spec(spec, desired["spec"]),
     }
 
 
-def _repaired_spec(spec: Object, wanted: Object) -> Object:
+def _repaired_spec(spec: Object, desired: Object) -> Object:
     kept = spec
-    if spec.get("type") != wanted["type"]:
+    if spec.get("type") != desired["type"]:
         kept = _without(spec, _OF_OTHER_TYPES)
-    ours = {name: wanted[name] for name in _SPEC_FIELDS}
-    return {**kept, **ours, "ports": _repaired_ports(spec, wanted)}
+    ours = {name: desired[name] for name in _SPEC_FIELDS}
+    return {**kept, **ours, "ports": _repaired_ports(spec, desired)}
 
 
 def _repaired_owners(metadata: Object, ours: Object) -> list[Object]:
@@ -231,18 +231,18 @@ def _repaired_owners(metadata: Object, ours: Object) -> list[Object]:
     return owners
 
 
-def _repaired_ports(spec: Object, wanted: Object) -> list[Object]:
+def _repaired_ports(spec: Object, desired: Object) -> list[Object]:
     """Return our ports in our order.
 
     A port keeps the fields that others wrote on it, another `appProtocol` for example. A
     nodePort goes with the type that brought it.
     """
     found: list[Object] = spec.get("ports") or []
-    as_wanted = list(map(_compared_fields, found)) == list(map(_compared_fields, wanted["ports"]))
-    if spec.get("type") == wanted["type"] and as_wanted:
+    as_desired = list(map(_compared_fields, found)) == list(map(_compared_fields, desired["ports"]))
+    if spec.get("type") == desired["type"] and as_desired:
         return found
     kept = {port.get("name"): _without(port, {*_PORT_FIELDS, "nodePort"}) for port in found}
-    return [{**port, **kept.get(port["name"], {})} for port in wanted["ports"]]
+    return [{**port, **kept.get(port["name"], {})} for port in desired["ports"]]
 
 
 def _without(fields: Object, names: Collection[str]) -> Object:
