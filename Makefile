@@ -45,17 +45,18 @@ e2e-bench: $(VENV)/installed node-packages ## volray beside Volcano's ray plugin
 demo: controlplane ## Start a control plane with Volcano and volray, apply the documentation's Job, and show what becomes of it
 	@$(BIN)/python -m tests.controlplane.demo
 
-lint: $(VENV)/installed ## ruff, mypy and the layers
+lint: $(VENV)/installed ## ruff, mypy, the layers and the spelling
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/codespell
 
 format: $(VENV)/installed ## Put the code into ruff's format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-golden: $(VENV)/installed ## Rewrite the golden files, the outcomes of the corpus and the README's table; read the difference before you commit it
+golden: $(VENV)/installed ## Rewrite the golden files, the outcomes of the corpus and the quoted tables; read the difference before you commit it
 	@VOLRAY_GOLDEN=rewrite $(BIN)/pytest -q tests/golden tests/corpus tests/controlplane/test_comparison.py
 
 mutants: $(VENV)/installed ## Mutate the core, and say how many mutants the tests kill and which live (half an hour)

@@ -24,6 +24,10 @@ class RefusedError(VolrayError):
         super().__init__(f"{where}: {sentences}" if where else sentences)
 
 
+class MalformedError(RefusedError):
+    """A Job does not have the shape that the Kubernetes API gives it."""
+
+
 class DocumentError(VolrayError):
     """A file that cannot be read as YAML, or holds what is no object."""
 

@@ -1,11 +1,14 @@
-"""Names that volray and Volcano write on objects, and the shape of plain Kubernetes objects."""
+"""Names that volray and Volcano write on objects, and the types that every room uses."""
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 Object: TypeAlias = dict[str, Any]
 """A Kubernetes object, or a part of one, as JSON gives it."""
+
+Role: TypeAlias = Literal["head", "worker"]
+"""What a Ray node is in its cluster."""
 
 PREFIX: Final = "ray.volcano.sh"
 OPT_IN: Final = f"{PREFIX}/cluster"
@@ -22,3 +25,8 @@ JOB_NAMESPACE: Final = "volcano.sh/job-namespace"
 TASK_SPEC: Final = "volcano.sh/task-spec"
 TASK_INDEX: Final = "volcano.sh/task-index"
 QUEUE_NAME: Final = "volcano.sh/queue-name"
+
+
+def annotation_place(annotation: str) -> str:
+    """Return where an annotation is written in a pod or a template, for findings."""
+    return f"metadata.annotations[{annotation}]"

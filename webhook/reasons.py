@@ -1,12 +1,12 @@
-"""Every outcome that volray reports: code → sentence → hint.
+"""Every outcome that volray reports, with its level, its sentence and its remedy.
 
-Responses, warnings, log lines, metrics, Events and the command line all take their words from here, so that a
-code seen in a dashboard is found again, with its remedy, in the message that the user got.
+Answers to the apiserver, log lines, metrics, Events and the command line all take their words from this
+table. A code in a dashboard leads to the message that the user got, and to the remedy in it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -15,8 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+class Level(StrEnum):
+    """How grave an outcome is."""
+
+    DONE = "done"
+    LEFT_ALONE = "left alone"
+    WARNING = "warning"
+    REFUSED = "refused"
+
+
 class Code(StrEnum):
-    """The stable name of an outcome: metric labels, logs and audit annotations carry it."""
+    """The stable name of an outcome, as metric labels, logs and audit annotations carry it."""
 
     INJECTED = "injected"
     INJECTED_OWN = "injected-own"
@@ -40,6 +49,7 @@ class Code(StrEnum):
     JOB_KEPT = "job-kept"
     IN_TREE = "in-tree"
     NOT_A_JOB = "not-a-job"
+    TEMPLATE = "template"
     OTHER_OPERATION = "other-operation"
     BEING_DELETED = "being-deleted"
     UNCHANGED = "unchanged"
@@ -74,10 +84,10 @@ class Code(StrEnum):
     HEAD_WAITS_FOR_WORKER = "head-waits-for-worker"
     FLAGS_DISAGREE = "flags-disagree"
     LABELLED_NOT_ADOPTED = "labelled-not-adopted"
+    HEAD_NOT_LABELLED = "head-not-labelled"
     SETTINGS_CHANGED = "settings-changed"
     RAY_LEFT_OUT = "ray-left-out"
 
-    HEAD_NOT_LABELLED = "head-not-labelled"
     SERVICE_FOREIGN = "service-foreign"
     SERVICE_QUOTA = "service-quota"
     SERVICE_REFUSED = "service-refused"
@@ -103,6 +113,7 @@ class Code(StrEnum):
     FAILS_FOR_EVER = "fails-for-ever"
     FAILURE_UNSEEN = "failure-unseen"
     ONLY_OWN_PODS = "only-own-pods"
+    SVC_ADDED = "svc-added"
     UNLABELLED_NODE = "unlabelled-node"
     NO_WORKER_PODS = "no-worker-pods"
     GANG_WAITS = "gang-waits"
@@ -118,297 +129,517 @@ class Code(StrEnum):
 
 @dataclass(frozen=True)
 class Reason:
-    """What is so (`sentence`) and what to do about it (`hint`); both are `str.format` templates."""
+    """What is so (`sentence`) and what to do about it (`hint`), both as `str.format` templates."""
 
+    level: Level
     sentence: str
     hint: str = ""
 
 
 REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
     {
-        Code.INJECTED: Reason("Ray's start command, ports, probes and addresses were put in."),
-        Code.INJECTED_OWN: Reason("The command starts Ray itself: it stays, with addresses, ports and label."),
-        Code.NOT_A_POD: Reason("The object is a {kind}, not a Pod.", "Point the rule at pods."),
-        Code.NOT_CREATE: Reason("Only the creation of a pod is looked at, this is {operation}."),
-        Code.NOT_VOLCANO: Reason("The pod does not belong to a Volcano Job."),
-        Code.OTHER_TASK: Reason(
-            "Task {task} is neither the head ({head}) nor a worker ({workers}).",
-            "Add --worker={task} if Ray should run there.",
+        Code.INJECTED: Reason(
+            Level.DONE,
+            "volray added Ray's start command, ports, probes and addresses.",
         ),
-        Code.OTHER_FRAMEWORK: Reason("Container {container} has {env}: another framework of Volcano runs here."),
+        Code.INJECTED_OWN: Reason(
+            Level.DONE,
+            "The command starts Ray itself, so volray kept it and added addresses, ports and the label.",
+        ),
+        Code.NOT_A_POD: Reason(
+            Level.LEFT_ALONE,
+            "The object is a {kind}, not a Pod.",
+            "Send only pods to this webhook.",
+        ),
+        Code.NOT_CREATE: Reason(
+            Level.LEFT_ALONE,
+            "volray changes a pod only when it is created.",
+        ),
+        Code.NOT_VOLCANO: Reason(
+            Level.LEFT_ALONE,
+            "The pod does not belong to a Volcano Job.",
+        ),
+        Code.OTHER_TASK: Reason(
+            Level.LEFT_ALONE,
+            "Task {task} is neither the head ({head}) nor a worker ({workers}).",
+            "Add --worker={task} if Ray should run in it.",
+        ),
+        Code.OTHER_FRAMEWORK: Reason(
+            Level.LEFT_ALONE,
+            "Container {container} has the variable {env}, so another framework of Volcano runs in this pod.",
+        ),
         Code.OTHER_PLUGIN: Reason(
-            "The Job uses Volcano's {plugin} plugin: another framework runs in its pods.",
+            Level.LEFT_ALONE,
+            "The Job uses Volcano's {plugin} plugin, so another framework runs in its pods.",
             "If Ray should run there, write plugins.ray, or the label ray.volcano.sh/cluster in the templates.",
         ),
-        Code.ALREADY_INJECTED: Reason("It was injected before, by volray {version}."),
-        Code.NO_RAY_CONTAINER: Reason("Task {task} has no container named {wanted}."),
-        Code.NOT_A_RAY_JOB: Reason("The Job has neither plugins.ray, nor an opt-in label, nor a head task."),
-        Code.NOT_ADOPTED: Reason("The Job says ray.volcano.sh/adopt: false: it is the in-tree plugin's."),
-        Code.ADOPTED: Reason("The Job is volray's now: plugins.ray went, label and flags stand in its templates."),
-        Code.SETTLED: Reason("What the templates left open was written into them."),
-        Code.RESTORED: Reason("What the update left out was put back from the Job as it was."),
-        Code.JOB_READY: Reason("The templates say all that volray needs."),
-        Code.JOB_JUDGED: Reason("The Job makes a Ray cluster."),
-        Code.JOB_KEPT: Reason("The update leaves out nothing that stood in the Job."),
-        Code.IN_TREE: Reason("The Job was made with plugins.ray: it stays the in-tree plugin's."),
-        Code.NOT_A_JOB: Reason("The object is a {kind} of {group}, not a Job of Volcano.", "Point the rule at those."),
-        Code.OTHER_OPERATION: Reason("Nothing is to be done about {operation} of {resource}."),
-        Code.BEING_DELETED: Reason("The Job is being deleted."),
-        Code.UNCHANGED: Reason("The spec does not change."),
-        Code.MALFORMED: Reason("{field} is {found}, not {wanted}.", "Write what the Kubernetes API asks for."),
-        Code.UNREADABLE: Reason(
-            "{field} cannot be split into words: {found!r} ({why}).",
-            "Close the quotation, as a shell would want it.",
+        Code.ALREADY_INJECTED: Reason(
+            Level.LEFT_ALONE,
+            "volray {version} has already injected Ray here.",
         ),
-        Code.UNKNOWN_FLAG: Reason("{field}: there is no flag {found}.", "Write {wanted}."),
-        Code.MISSING_VALUE: Reason("{field}: {flag} has no value.", "Write {flag}={example}."),
-        Code.BAD_VALUE: Reason("{field}: {flag}={found} is not {wanted}.", "Write for example {flag}={example}."),
-        Code.REPEATED_FLAG: Reason("{field}: {flag} is given twice, as {first} and as {second}.", "Keep one of them."),
+        Code.NO_RAY_CONTAINER: Reason(
+            Level.LEFT_ALONE,
+            "Task {task} has no container named {wanted}.",
+        ),
+        Code.NOT_A_RAY_JOB: Reason(
+            Level.LEFT_ALONE,
+            "The Job has no plugins.ray, no opt-in label and no head task.",
+        ),
+        Code.NOT_ADOPTED: Reason(
+            Level.LEFT_ALONE,
+            "The Job has the annotation ray.volcano.sh/adopt: false, so Volcano's own ray plugin runs it.",
+        ),
+        Code.ADOPTED: Reason(
+            Level.DONE,
+            "volray adopted the Job: it removed plugins.ray and wrote the label and the flags into the templates.",
+        ),
+        Code.SETTLED: Reason(
+            Level.DONE,
+            "volray wrote into the templates what they left open.",
+        ),
+        Code.RESTORED: Reason(
+            Level.DONE,
+            "volray put back what the update left out.",
+        ),
+        Code.JOB_READY: Reason(
+            Level.DONE,
+            "The templates already have everything that volray needs.",
+        ),
+        Code.JOB_JUDGED: Reason(
+            Level.DONE,
+            "volray found no mistake in the Job.",
+        ),
+        Code.JOB_KEPT: Reason(
+            Level.DONE,
+            "The update leaves out nothing that volray or Volcano had added.",
+        ),
+        Code.IN_TREE: Reason(
+            Level.LEFT_ALONE,
+            "The Job was created with plugins.ray before volray was installed, so Volcano's own ray plugin runs it.",
+        ),
+        Code.NOT_A_JOB: Reason(
+            Level.LEFT_ALONE,
+            "The object is a {kind} of {group}, not a Job of Volcano.",
+            "Send only Jobs of Volcano to this webhook.",
+        ),
+        Code.TEMPLATE: Reason(
+            Level.LEFT_ALONE,
+            "volray inject does not change a {kind}: each Job made from it has a name and a head Service of its own.",
+            "Install volray in the cluster to run Ray in such Jobs.",
+        ),
+        Code.OTHER_OPERATION: Reason(
+            Level.LEFT_ALONE,
+            "volray looks at CREATE and UPDATE only.",
+        ),
+        Code.BEING_DELETED: Reason(
+            Level.LEFT_ALONE,
+            "The Job is being deleted.",
+        ),
+        Code.UNCHANGED: Reason(
+            Level.LEFT_ALONE,
+            "The update does not change the spec.",
+        ),
+        Code.MALFORMED: Reason(
+            Level.REFUSED,
+            "{field} is {found}, not {wanted}.",
+            "Correct the field as the Kubernetes API defines it.",
+        ),
+        Code.UNREADABLE: Reason(
+            Level.REFUSED,
+            "The text cannot be split into words ({why}): {found!r}.",
+            "Close the quotation, as in a shell.",
+        ),
+        Code.UNKNOWN_FLAG: Reason(
+            Level.REFUSED,
+            "{found} is not a flag of volray.",
+            "Write {wanted}.",
+        ),
+        Code.MISSING_VALUE: Reason(
+            Level.REFUSED,
+            "{flag} has no value.",
+            "Write for example {flag}={example}.",
+        ),
+        Code.BAD_VALUE: Reason(
+            Level.REFUSED,
+            "{flag}={found} is not valid: the value must be {wanted}.",
+            "Write for example {flag}={example}.",
+        ),
+        Code.REPEATED_FLAG: Reason(
+            Level.REFUSED,
+            "{flag} is given twice, as {first} and as {second}.",
+            "Keep one of them.",
+        ),
         Code.SAME_PORT: Reason(
-            "{field}: port {port} is asked for by {first} and by {second}.",
-            "Give one of them another number.",
+            Level.REFUSED,
+            "{first} and {second} have the same port {port}.",
+            "Choose another port for one of them.",
         ),
         Code.PORT_TAKEN: Reason(
-            "Port {port} of Ray ({flag}) is already the port of container {container}.",
-            "Move Ray with {flag}=N in the annotation ray.volcano.sh/args, or move that container.",
+            Level.REFUSED,
+            "Ray needs port {port} ({flag}), but container {container} already uses it.",
+            "Write {flag}=N with another port in ray.volcano.sh/args, or change the port of that container.",
         ),
         Code.PORT_AMONG_WORKERS: Reason(
-            "ray.volcano.sh/start-args: port {port} ({flag}) lies among the worker ports {low}-{high}.",
-            "Choose --min-worker-port and --max-worker-port around it: Ray refuses to start otherwise.",
+            Level.REFUSED,
+            "Port {port} ({flag}) is one of the worker ports {low}-{high}, and Ray does not start with such a port.",
+            "Choose --min-worker-port and --max-worker-port so that {port} is outside.",
         ),
         Code.UNKNOWN_ROLE: Reason(
-            "The annotation ray.volcano.sh/role is {found!r}.", "Write head or worker, or leave it out."
+            Level.REFUSED,
+            "The role {found!r} does not exist.",
+            "Write ray.volcano.sh/role: head or worker, or remove the annotation.",
         ),
         Code.UNKNOWN_COMMAND_MODE: Reason(
-            "The annotation ray.volcano.sh/command is {found!r}.",
-            "Write keep (volray starts Ray beside it), own (it starts Ray itself) or replace (drop it), "
-            "or leave the annotation out.",
+            Level.REFUSED,
+            "The mode {found!r} does not exist.",
+            "Write ray.volcano.sh/command: keep (volray starts Ray beside the command), own (the "
+            "command starts Ray) or replace (volray drops the command), or remove the annotation.",
         ),
         Code.SEVERAL_CONTAINERS: Reason(
+            Level.REFUSED,
             "No container is named {wanted}, and there are several: {found}.",
-            "Name Ray's container {wanted}, or say {flag}=NAME in the annotation ray.volcano.sh/args.",
+            "Rename Ray's container to {wanted}, or write {flag}=NAME in ray.volcano.sh/args.",
         ),
         Code.ARGS_WITHOUT_COMMAND: Reason(
-            "Container {container} has args but no command, so what they are given to is not known.",
-            "Write the program as `command`, or ray.volcano.sh/command: replace to drop the args, or "
-            "ray.volcano.sh/command: own if the image's entrypoint starts Ray.",
+            Level.REFUSED,
+            "Container {container} has args but no command, and volray cannot see which program "
+            "of the image gets them.",
+            "Write the program as command. Or write ray.volcano.sh/command: replace to drop the "
+            "args, or ray.volcano.sh/command: own if the image's entrypoint starts Ray.",
         ),
         Code.UNKNOWN_START_OPTION: Reason(
-            "ray.volcano.sh/start-args: `ray start` has no option {found}.", "Write {wanted}."
+            Level.REFUSED,
+            "{found} is not an option of `ray start`.",
+            "Write {wanted}.",
         ),
         Code.HEAD_START_OPTION: Reason(
-            "ray.volcano.sh/start-args: {found} is an option for the head: `ray start` refuses it on a worker.",
-            "Leave it out of this template, or move it to the head's.",
+            Level.REFUSED,
+            "{found} is an option for the head, and `ray start` refuses it on a worker.",
+            "Remove it here, or move it to the head's template.",
         ),
         Code.OWNED_START_OPTION: Reason(
-            "ray.volcano.sh/start-args: {found} is set by volray.", "Leave it out{instead}."
+            Level.REFUSED,
+            "volray sets {found} itself.",
+            "Remove it{instead}.",
         ),
         Code.BAD_QUANTITY: Reason(
-            "{field} is {found!r}, which is no quantity.", "Write a number with a suffix such as 500m or 2Gi."
+            Level.REFUSED,
+            "{field} is {found!r}, which is not a quantity.",
+            "Write a number with a suffix, for example 500m or 2Gi.",
         ),
         Code.IPV6: Reason(
-            "This cluster gives pods IPv6 addresses first, where Ray's start was never tested.",
-            "Use an IPv4 or an IPv4-first dual-stack cluster.",
+            Level.REFUSED,
+            "This cluster gives pods IPv6 addresses first, and volray has not been tested with those.",
+            "Use an IPv4 cluster, or a dual-stack cluster with IPv4 first.",
         ),
-        Code.NO_JOB_NAME: Reason("The Job has no metadata.name.", "Give it one: its pods and Service carry it."),
+        Code.NO_JOB_NAME: Reason(
+            Level.REFUSED,
+            "The Job has no metadata.name.",
+            "Write a name. The Job's pods and its head Service are named after it.",
+        ),
         Code.NO_HEAD: Reason(
+            Level.REFUSED,
             "No task is the head: none of {tasks} is named {head}.",
-            "Name the head's task {head}, say --head=NAME, or annotate its template ray.volcano.sh/role: head.",
+            "Name a task {head}, write --head=NAME, or annotate a template with ray.volcano.sh/role: head.",
         ),
-        Code.TWO_HEADS: Reason("Several tasks are heads: {tasks}.", "A Ray cluster has one; make the others workers."),
-        Code.HEAD_REPLICAS: Reason("The head task {task} has replicas: {found}.", "Write replicas: 1."),
+        Code.TWO_HEADS: Reason(
+            Level.REFUSED,
+            "Several tasks are heads: {tasks}.",
+            "Keep one head and make the others workers.",
+        ),
+        Code.HEAD_REPLICAS: Reason(
+            Level.REFUSED,
+            "The head task {task} has {found} replicas, but a Ray cluster has one head.",
+            "Write replicas: 1.",
+        ),
         Code.NO_HEAD_POD: Reason(
-            "The head task {task} has replicas: 0 or leaves it out, which is 0 as well: no head is made.",
+            Level.REFUSED,
+            "The head task {task} has no replicas, so Volcano makes no head. Volcano takes a missing replicas for 0.",
             "Write replicas: 1.",
         ),
         Code.NO_SUCH_WORKER: Reason(
-            "--worker={worker} names no task; the tasks are {tasks}.", "Correct or drop the flag."
+            Level.REFUSED,
+            "--worker={worker} names no task. The tasks are {tasks}.",
+            "Correct the name or remove the flag.",
         ),
         Code.TOO_FEW_NODES: Reason(
-            "Task {task} waits for --waitNodes={wanted} Ray nodes, but the replicas of head and workers add up to "
-            "{found}: a head that starts waits for ever.",
+            Level.REFUSED,
+            "The head waits for {wanted} Ray nodes (--waitNodes), but the Job has only {found}, "
+            "so it would wait for ever.",
             "Write --waitNodes={found} or less, or raise the replicas of a worker task.",
         ),
         Code.SERVICE_NAME: Reason(
-            "The head's Service would be named {service}, which no Service can be ({why}).",
-            "Rename the Job: at most 54 of a-z, 0-9 and -, starting with a letter.",
+            Level.REFUSED,
+            "The head's Service would be named {service}, which is not a valid name for a Service ({why}).",
+            "Rename the Job: use at most 54 characters of a-z, 0-9 and -, and start with a letter.",
         ),
         Code.HEAD_WAITS_FOR_WORKER: Reason(
-            "The head task {head} depends on worker task {worker}, which is not ready before the head runs.",
-            "Drop dependsOn: workers wait for the head by themselves, and --waitNodes=N makes the head wait for them.",
+            Level.REFUSED,
+            "The head task {head} depends on worker task {worker}, but a worker becomes ready "
+            "only after the head runs.",
+            "Remove dependsOn. Workers wait for the head by themselves, and --waitNodes=N makes "
+            "the head wait for N nodes.",
         ),
         Code.FLAGS_DISAGREE: Reason(
+            Level.REFUSED,
             "Task {first} and task {second} disagree on {flag}: {ours} and {theirs}.",
             "Write the same ray.volcano.sh/args on every template of the Job.",
         ),
         Code.LABELLED_NOT_ADOPTED: Reason(
-            "The Job says ray.volcano.sh/adopt: false, but task {task} carries the label ray.volcano.sh/cluster.",
-            "Drop the one or the other.",
-        ),
-        Code.SETTINGS_CHANGED: Reason(
-            "Task {task}: {what} was {then} and would be {now}, but the settings of a Ray Job are fixed.",
-            "Delete the Job and apply it again, or take the change back.",
-        ),
-        Code.RAY_LEFT_OUT: Reason(
-            "Task {task} runs Ray, but the update has neither plugins.ray nor its label ray.volcano.sh/cluster.",
-            "Delete the Job and apply it again, or take the change back.",
+            Level.REFUSED,
+            "The Job has the annotation ray.volcano.sh/adopt: false, but task {task} has the "
+            "label ray.volcano.sh/cluster.",
+            "Remove the annotation or the label.",
         ),
         Code.HEAD_NOT_LABELLED: Reason(
-            "Task {task} carries the label ray.volcano.sh/cluster, but the head task {head} does not: it runs no Ray.",
+            Level.REFUSED,
+            "Task {task} has the label ray.volcano.sh/cluster, but the head task {head} does "
+            "not, so no Ray would run in it.",
             "Write the label on the head's template too.",
         ),
+        Code.SETTINGS_CHANGED: Reason(
+            Level.REFUSED,
+            "The update changes {what} of task {task} from {then} to {now}, but the settings of "
+            "a Ray Job cannot be changed.",
+            "Undo the change, or delete the Job and apply it again.",
+        ),
+        Code.RAY_LEFT_OUT: Reason(
+            Level.REFUSED,
+            "Task {task} runs Ray, but the update has neither plugins.ray nor the label "
+            "ray.volcano.sh/cluster on its template.",
+            "Undo the change, or delete the Job and apply it again.",
+        ),
         Code.SERVICE_FOREIGN: Reason(
-            "Service {service} is not this Job's but {owner}: it stays as it is, and workers may not find the head.",
-            "Delete that Service, or give the Job another name.",
+            Level.WARNING,
+            "Service {service} does not belong to this Job ({owner}). volray leaves it alone, "
+            "and workers may not find the head.",
+            "Delete that Service, or rename the Job.",
         ),
         Code.SERVICE_QUOTA: Reason(
-            "Service {service} has no room in the namespace's quota: {why}.",
-            "Raise the quota by one Service; volray tries again by itself.",
+            Level.WARNING,
+            "The namespace's quota has no room for Service {service}: {why}.",
+            "Raise the quota by one Service. volray tries again by itself.",
         ),
         Code.SERVICE_REFUSED: Reason(
-            "Service {service} was refused: {why}.",
-            "See what refuses it, a policy or volray's own rights; volray tries again by itself.",
+            Level.WARNING,
+            "The API server refused Service {service}: {why}.",
+            "Look for a policy or a missing right of volray's that refuses it. volray tries again by itself.",
         ),
         Code.ONLY_CONTAINER: Reason(
-            "Ray starts in {container}, the only container; none is named {wanted}.",
-            "Rename it or say {flag}={container} in ray.volcano.sh/args.",
+            Level.WARNING,
+            "No container is named {wanted}, so Ray runs in {container}, the only one.",
+            "Rename the container, or write {flag}={container} in ray.volcano.sh/args.",
         ),
         Code.LABELLED_OTHER_TASK: Reason(
-            "Task {task} carries ray.volcano.sh/cluster, but it is neither head nor worker: it is left alone.",
+            Level.WARNING,
+            "Task {task} has the label ray.volcano.sh/cluster but is neither head nor worker, so "
+            "volray leaves it alone.",
             "Add --worker={task} to ray.volcano.sh/args.",
         ),
         Code.OWN_START: Reason(
-            "The command contains `{words}`, so volray starts no Ray beside it.",
-            "Write ray.volcano.sh/command: keep if volray should start Ray, or ray.volcano.sh/command: own to silence "
-            "this.",
+            Level.WARNING,
+            "The command contains `{words}`, so volray does not start Ray beside it.",
+            "Write ray.volcano.sh/command: keep if volray should start Ray, or "
+            "ray.volcano.sh/command: own to silence this warning.",
         ),
         Code.OWN_PORT_UNREADABLE: Reason(
-            "The command starts Ray with {found}, a port that is known only when it runs: {lost}, "
-            "and the head's Service has {port}.",
-            "Write the number in the command, or also as {flag}=N in ray.volcano.sh/args of every template.",
+            Level.WARNING,
+            "The command starts Ray with {found}, a port that is known only when it runs. "
+            "{lost}, and the head's Service has {port}.",
+            "Write the number in the command, or add {flag}=N to ray.volcano.sh/args of every template.",
         ),
         Code.OWN_PORT_DIFFERS: Reason(
+            Level.WARNING,
             "The command starts Ray with {words}, so its port is {port}, but the Job has {flag}={said}.",
-            "Write {flag}={port} in plugins.ray or in ray.volcano.sh/args of every template, or {option}={said} in "
-            "the command.",
+            "Write {flag}={port} in plugins.ray or in ray.volcano.sh/args of every template, or "
+            "{option}={said} in the command.",
         ),
         Code.OWN_START_JOINS_ELSEWHERE: Reason(
-            "The command of task {worker} joins Ray at port {found}, but Ray on the head task {head} has port {port}.",
+            Level.WARNING,
+            "The command of task {worker} joins Ray at port {found}, but Ray on the head task "
+            "{head} listens on port {port}.",
             "Write the same port in both.",
         ),
         Code.START_ARGS_UNUSED: Reason(
-            "ray.volcano.sh/start-args ({found}) has no effect, as the container starts Ray itself.",
-            "Write the options in its own command, and drop the annotation.",
+            Level.WARNING,
+            "The options {found} have no effect, because the container starts Ray itself.",
+            "Write the options in the command and remove the annotation.",
         ),
         Code.NO_CPU: Reason(
-            "Container {container} asks for no CPU: Ray will count all of the node's.",
-            "Set resources.limits.cpu, or --num-cpus=N in ray.volcano.sh/start-args.",
+            Level.WARNING,
+            "Container {container} requests no CPU, so Ray counts every CPU of the node.",
+            "Set resources.limits.cpu, or write --num-cpus=N in ray.volcano.sh/start-args.",
         ),
         Code.HOST_NETWORK_DNS: Reason(
-            "hostNetwork with dnsPolicy {found} does not resolve the head's Service.",
+            Level.WARNING,
+            "A pod with hostNetwork and dnsPolicy {found} cannot resolve the head's Service.",
             "Write dnsPolicy: ClusterFirstWithHostNet.",
         ),
         Code.ENV_NAME_LOST: Reason(
-            "Variable {env} may be missing in the processes: not every /bin/sh hands on such a name.",
-            "Name it with letters, digits and underscores, no digit first.",
+            Level.WARNING,
+            "Variable {env} may be missing in Ray's processes, because some shells drop such a name.",
+            "Use letters, digits and underscores, and do not begin with a digit.",
         ),
         Code.OTHER_START_OPTION: Reason(
-            "ray.volcano.sh/start-args: `ray start` of Ray 2.60 has no option {found}{near}.",
-            "It is passed on: an older or newer Ray may have it. Correct or drop it if yours has not.",
+            Level.WARNING,
+            "`ray start` of Ray 2.60 has no option {found}{near}. volray passes it on, because "
+            "another Ray may have it.",
+            "Correct or remove it if your Ray does not have it.",
         ),
         Code.LITTLE_MEMORY: Reason(
-            "{field} is {found}: with less than 256Mi, Ray does not start.", "Write for example memory: {example}."
+            Level.WARNING,
+            "{field} is {found}, and Ray does not start with less than 256Mi.",
+            "Write for example memory: {example}.",
         ),
         Code.SMALL_SHM: Reason(
+            Level.WARNING,
             "Volume {volume} limits /dev/shm to {found}, but the object store takes {taken}: {outcome}.",
-            "Write sizeLimit: {wanted} or more, or leave the mount out: volray makes a large enough /dev/shm.",
+            "Write sizeLimit: {wanted} or more, or remove the mount so that volray adds a /dev/shm of the right size.",
         ),
         Code.MOUNT_WITHOUT_VOLUME: Reason(
-            "Container {container} mounts volume {volume}, but the pod has no such volume and will be refused.",
-            "Write it under volumes in the pod's spec, beside containers and not inside one.",
+            Level.WARNING,
+            "Container {container} mounts volume {volume}, but the pod has no such volume, so "
+            "Kubernetes will refuse it.",
+            "Write the volume under volumes of the pod's spec, beside containers.",
         ),
         Code.RAY_ADDRESS_HTTP: Reason(
-            "Container {container}: RAY_ADDRESS is {found}, but ray.init() accepts no HTTP address there.",
-            "Leave RAY_ADDRESS out: volray sets it, and RAY_API_SERVER_ADDRESS for `ray job submit`.",
+            Level.WARNING,
+            "RAY_ADDRESS of container {container} is {found}, but ray.init() does not accept an HTTP address.",
+            "Remove RAY_ADDRESS. volray sets it, and sets RAY_API_SERVER_ADDRESS for `ray job submit`.",
         ),
         Code.PRINTS_IN_POD_LOGS: Reason(
-            "With --logToStderr, the prints of tasks no longer appear in the output of `ray job submit`.",
-            "Read them with kubectl logs of each pod, or leave --logToStderr out.",
+            Level.WARNING,
+            "With --logToStderr, what tasks print does not appear in the output of `ray job submit`.",
+            "Read it with kubectl logs of each pod, or remove --logToStderr.",
         ),
         Code.NEVER_ENDS: Reason(
-            "Task {head} has a command, but its end does not end the Job: the workers go on for ever.",
+            Level.WARNING,
+            "The head runs a command, but no policy ends the Job when the command succeeds, so "
+            "the workers run for ever.",
             "Write in task {head}: {yaml}.",
         ),
         Code.RUNS_AGAIN: Reason(
-            "Task {head} has a command and restartPolicy Always: it is run again for ever, even after success.",
-            "Write in the template of task {head}: {yaml}.",
+            Level.WARNING,
+            "The head runs a command with restartPolicy Always, so it runs again and again, even after success.",
+            "Write in the template of task {head}: restartPolicy: OnFailure{more}.",
         ),
         Code.FAILS_FOR_EVER: Reason(
-            "Task {head} has a command and restartPolicy OnFailure: while it fails it is run again for ever.",
-            "Write restartPolicy: Never and in task {head}: {yaml}.",
+            Level.WARNING,
+            "The head runs a command with restartPolicy OnFailure, so a command that always "
+            "fails is restarted for ever.",
+            "To end the Job instead, write restartPolicy: Never, and in task {head}: {yaml}.",
         ),
         Code.FAILURE_UNSEEN: Reason(
-            "Task {head} has a command and restartPolicy Never, but its failure does not end the Job.",
+            Level.WARNING,
+            "The head runs a command with restartPolicy Never, but no policy acts when it fails, "
+            "so the Job does not end.",
             "Write in task {head}: {yaml}.",
         ),
         Code.ONLY_OWN_PODS: Reason(
-            "The svc plugin makes a NetworkPolicy that lets only the Job's own pods in: no dashboard, no Ray client.",
-            "Drop svc, which Ray does not need, or write: {yaml}.",
+            Level.WARNING,
+            "The svc plugin makes a NetworkPolicy that lets only pods of this Job reach Ray's "
+            "dashboard and the Ray client port.",
+            "Remove svc, which Ray does not need, or write: {yaml}.",
+        ),
+        Code.SVC_ADDED: Reason(
+            Level.WARNING,
+            "The templates use {found} of Volcano's svc plugin, so volray added svc without its NetworkPolicy.",
+            "Write under plugins to silence this warning: {yaml}.",
         ),
         Code.UNLABELLED_NODE: Reason(
-            "Task {task} is a Ray {role} by its name, but its pods will have no Ray: its template has no label.",
+            Level.WARNING,
+            "Task {task} is a Ray {role} by its name, but its template has no opt-in label, so "
+            "no Ray will run in its pods.",
             "Write in its template: {yaml}.",
         ),
         Code.NO_WORKER_PODS: Reason(
-            "Leaving replicas out means replicas: 0 to Volcano: no pod of this task is made.",
+            Level.WARNING,
+            "The task has no replicas field, which Volcano takes for 0, so it makes no pod of this task.",
             "Write replicas: 1 or more, or replicas: 0 if that is what you want.",
         ),
         Code.GANG_WAITS: Reason(
-            "The gang needs {needed}, but until dependsOn is met only {count} can start ({first}): the Job stays "
-            "Pending for ever.",
-            "Drop dependsOn from {waiting}: workers wait for the head by themselves. Or write spec.minAvailable: "
-            "{enough}.",
+            Level.WARNING,
+            "The Job needs {needed} before any of its pods is scheduled, but until dependsOn is "
+            "met only {count} pods exist ({first}), so it stays Pending for ever.",
+            "Remove dependsOn from {waiting}, because workers wait for the head by themselves. "
+            "Or write spec.minAvailable: {enough}.",
         ),
         Code.SCALED_BELOW_WAIT: Reason(
-            "Task {task} waits for --waitNodes={wanted} Ray nodes, and after this update the replicas of head and "
-            "workers add up to {found}. A head that has started goes on; after a restart it would wait for ever.",
+            Level.WARNING,
+            "The head waits for {wanted} Ray nodes (--waitNodes), and after this update the Job "
+            "has {found}. A head that is running goes on, but after a restart it would wait for "
+            "ever.",
             "Keep the sum of replicas at {wanted} or more.",
         ),
-        Code.WRONG_TEMPLATE: Reason("The Jobs made from this will be refused."),
-        Code.CONTENT_TYPE: Reason("The content type is {found!r}.", "Send application/json."),
-        Code.TOO_LARGE: Reason("The body is larger than {limit} bytes.", "An AdmissionReview is smaller."),
-        Code.NOT_JSON: Reason("The body is not JSON: {why}."),
+        Code.WRONG_TEMPLATE: Reason(
+            Level.WARNING,
+            "The Jobs made from this will be refused.",
+        ),
+        Code.CONTENT_TYPE: Reason(
+            Level.REFUSED,
+            "The content type is {found!r}.",
+            "Send application/json.",
+        ),
+        Code.TOO_LARGE: Reason(
+            Level.REFUSED,
+            "The body is larger than {limit} bytes.",
+            "Send an AdmissionReview, which is smaller.",
+        ),
+        Code.NOT_JSON: Reason(
+            Level.REFUSED,
+            "The body is not JSON: {why}.",
+        ),
         Code.NOT_A_REVIEW: Reason(
+            Level.REFUSED,
             "{field} is {found}, not {wanted}.",
             "Send an AdmissionReview of admission.k8s.io/v1 with a request.",
         ),
         Code.INTERNAL: Reason(
-            "volray failed on this object, which is a fault of volray.",
-            "Its log has the trace under this uid.",
+            Level.REFUSED,
+            "volray failed on this object because of a bug in volray.",
+            "Its log has the traceback under the uid of the request.",
         ),
     }
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was found: its code and the values that its sentence names."""
+    """One thing that was found in an object."""
 
     code: Code
     fields: tuple[tuple[str, str], ...] = ()
+    """The values that the sentence names."""
+    place: str = ""
+    """Where the user wrote it, such as `spec.plugins.ray[0]`. Empty when the sentence says enough."""
+
+    @property
+    def level(self) -> Level:
+        """How grave it is."""
+        return REASONS[self.code].level
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The sentence and, where there is one, the hint."""
-        reason, fields = REASONS[self.code], dict(self.fields)
-        return tuple(template.format_map(fields) for template in (reason.sentence, reason.hint) if template)
+        """The sentence after its place, and the hint if there is one."""
+        reason = REASONS[self.code]
+        fields = dict(self.fields)
+        sentence = reason.sentence.format_map(fields)
+        if self.place:
+            sentence = f"{self.place}: {sentence}"
+        if not reason.hint:
+            return (sentence,)
+        return (sentence, reason.hint.format_map(fields))
 
     @property
     def text(self) -> str:
         """Both in one line."""
         return " ".join(self.lines)
 
+    def at(self, place: str) -> Finding:
+        """Return the same finding at another place."""
+        return replace(self, place=place)
 
-def finding(code: Code, **fields: object) -> Finding:
-    """A Finding from keyword arguments; `{x!r}` in a sentence quotes the value's text."""
-    return Finding(code, tuple((name, str(value)) for name, value in fields.items()))
+
+def finding(code: Code, *, place: str = "", **fields: object) -> Finding:
+    """Return a Finding from keyword arguments, each of which becomes text."""
+    return Finding(code, tuple((name, str(value)) for name, value in fields.items()), place)

@@ -5,7 +5,7 @@ from typing import Protocol
 import pytest
 from click.testing import CliRunner, Result
 
-from webhook.cli import main
+from webhook.cli.main import main
 
 
 class Inject(Protocol):

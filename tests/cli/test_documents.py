@@ -12,7 +12,7 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from webhook.documents import dump, join, load, split
+from webhook.cli.documents import dump, join, load, split
 
 READ: dict[str, Any] = {
     "1": 1,

@@ -11,13 +11,13 @@ import pytest
 from click.testing import CliRunner
 
 from tests import recordings
-from tests.pods import container_of, env_of, injected, pod
 from tests.server.application import Application, patch_of
 from tests.server.test_review import asking
-from webhook import documents
-from webhook.cli import main
-from webhook.inject import inject as inject_pod
-from webhook.jobs import pod_of, tasks_of
+from tests.volcano_pods import container_of, env_of, injected, pod
+from webhook.cli import documents
+from webhook.cli.main import main
+from webhook.jobs.job import pod_of, tasks_of
+from webhook.pods.inject import inject as inject_pod
 from webhook.reasons import Code
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.server.process import PATIENCE, VOLRAY
-from webhook.cli import main
+from webhook.cli.main import main
 from webhook.version import __version__
 
 COMMANDS: dict[tuple[str, ...], click.Command] = {

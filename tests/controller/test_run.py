@@ -229,7 +229,9 @@ def test_a_wrong_job_is_told_each_mistake_once(cluster: Cluster) -> None:
     cluster.apiserver.place(JOBS, job("7b", tasks=[task("head", replicas=2)]))
     cluster.until_said("ServiceName")
     event = cluster.until_said("HeadReplicas")
-    assert event["message"] == "The head task head has replicas: 2. Write replicas: 1."
+    assert event["message"] == (
+        "tasks[head].replicas: The head task head has 2 replicas, but a Ray cluster has one head. Write replicas: 1."
+    )
     cluster.settle(replica)
     start = replica.count("unchanged")
     cluster.apiserver.wait_for(lambda: replica.count("unchanged") > start + 10, "ten looks")

@@ -1,4 +1,4 @@
-"""What an administrator does to volray and to its Jobs: the README's lines, restarts, deletions."""
+"""What an administrator does to volray and to its Jobs: the documentation's lines, restarts, deletions."""
 
 from __future__ import annotations
 

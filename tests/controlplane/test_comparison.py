@@ -1,6 +1,5 @@
 """The Jobs of Volcano's documentation under its in-tree plugin and under volray: every difference, in a table."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +9,9 @@ from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.comparison import table
 from tests.controlplane.installed import Volray
 from tests.golden.files import Golden
+from tests.pages import BENCHMARKS
 
 Object = dict[str, Any]
-
-README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.fixture(scope="session")
@@ -28,4 +26,4 @@ def test_the_differences_are_those_that_are_known(volray: Volray, namespace: str
     found = table(cluster_of(volray.plane, declined), cluster_of(volray.plane, job))
     golden.check(f"in-tree/{name}.md", found)
     if name == DOCUMENTATION[0]:
-        golden.check_quoted(README, found)
+        golden.check_quoted(BENCHMARKS, found)

@@ -1,8 +1,8 @@
 """No webhook: what becomes of Ray Jobs that need pods then, on both versions of Volcano, and that nobody else notices.
 
 One outage serves all tests, on three control planes at once. It ends after 170 seconds: by then Volcano has given up,
-and more of it adds nothing; the README has what was seen after five minutes. Job `short` needs its pods when 60 of
-these seconds are left.
+and more of it adds nothing. What was seen after five minutes is in `docs/operations.md`. Job `short` needs its pods
+when 60 of these seconds are left.
 """
 
 import json

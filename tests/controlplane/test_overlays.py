@@ -9,7 +9,7 @@ from tests.controlplane.applied import apply, edition, is_in_tree, pods, service
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.installed import BASE, LEGACY, Volray, default, documented, job_path
 from tests.controlplane.operations import injecting_versions, run
-from tests.readme import commands
+from tests.pages import OPERATIONS, commands
 
 Object = dict[str, Any]
 
@@ -23,7 +23,11 @@ legacy = pytest.mark.parametrize(
     scope="module",
 )
 pods_only = pytest.mark.parametrize(
-    "overlay", [(commands("Back to the in-tree plugin"), 0)], indirect=True, ids=["pods-only"], scope="module"
+    "overlay",
+    [(commands(OPERATIONS, "Back to the in-tree plugin"), 0)],
+    indirect=True,
+    ids=["pods-only"],
+    scope="module",
 )
 
 

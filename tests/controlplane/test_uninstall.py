@@ -1,4 +1,4 @@
-"""Rollback and uninstallation by the README's own commands, in its order, with Jobs that live through them."""
+"""Rollback and uninstallation by the documentation's own commands, in its order, with Jobs that live through them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.installed import PODS_ONLY, Volray, default
 from tests.controlplane.operations import deleted, injecting_versions, restarted, run
 from tests.controlplane.waiting import wait
-from tests.readme import commands
+from tests.pages import OPERATIONS, commands
 
 Object = dict[str, Any]
 
@@ -61,7 +61,7 @@ def test_a_live_job_keeps_ray_through_the_rollback_and_nothing_is_left_after_the
     upgraded_and_rolled_back(volray, live)
     new = applied(plane, namespace, "new")
     assert is_in_tree(pods(plane, new)["new-head-0"])
-    adopted, *last = commands("Uninstall")
+    adopted, *last = commands(OPERATIONS, "Uninstall")
     assert names(run(volray, adopted), namespace) == ["late", "live"]
     deleted(plane, live)
     assert names(run(volray, adopted), namespace) == ["late"]
@@ -76,7 +76,7 @@ def upgraded_and_rolled_back(volray: Volray, job: Object) -> None:
     """Each step leaves the Job and its Service as they are, and in the end it restarts with Ray."""
     plane = volray.plane
     was = edition(plane, job), service(plane, job)
-    for line in commands("Upgrade") + commands("Back to the in-tree plugin"):
+    for line in [*commands(OPERATIONS, "Upgrade"), *commands(OPERATIONS, "Back to the in-tree plugin")]:
         run(volray, line)
         assert (edition(plane, job), service(plane, job)) == was, line
     volray.roll_out()

@@ -18,7 +18,7 @@ from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.installed import Volray, default, job_path
 from tests.controlplane.operations import deleted, injecting_versions, restarted, run
 from tests.controlplane.waiting import wait
-from tests.readme import commands
+from tests.pages import OPERATIONS, commands
 from webhook.version import __version__
 
 Object = dict[str, Any]
@@ -51,7 +51,7 @@ def other(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """The folder with the packages of the other version."""
     for package in ("webhook", "certs"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-    edit(tmp_path / "webhook" / "adopt.py", *OTHER_STAMPS[request.param])
+    edit(tmp_path / "webhook" / "jobs" / "adopt.py", *OTHER_STAMPS[request.param])
     edit(tmp_path / "webhook" / "version.py", __version__, OTHER)
     return tmp_path
 
@@ -138,7 +138,7 @@ def test_the_manifests_applied_again_change_nothing(volray: Volray) -> None:
 
 
 def shipped(volray: Volray) -> list[tuple[str, str, str]]:
-    (line,) = commands("Upgrade")
+    (line,) = commands(OPERATIONS, "Upgrade")
     return [
         (each["kind"], each["metadata"]["name"], each["metadata"]["resourceVersion"])
         for each in json.loads(run(volray, f"{line} -o json"))["items"]

@@ -65,5 +65,5 @@ def at_url(registration: Object, url: str, ca: bytes) -> Object:
 
 def scheduler_conf(installed: Sequence[Object]) -> str:
     """Return the scheduler's configuration; it refuses to start without one. Without Volcano: nothing."""
-    datas = [each["data"] for each in installed if each["kind"] == "ConfigMap"]
-    return "".join(data.get("volcano-scheduler.conf", "") for data in datas)
+    contents = [each["data"] for each in installed if each["kind"] == "ConfigMap"]
+    return "".join(data.get("volcano-scheduler.conf", "") for data in contents)

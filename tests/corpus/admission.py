@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 import jsonpatch
 
 from tests.server.application import Application, patch_of
-from webhook import documents
+from webhook.cli import documents
 from webhook.controller.head_service.decide import Create, EmitEvent, decide
 from webhook.controller.head_service.observed import job_reader
-from webhook.jobs import pod_of, tasks_of
+from webhook.jobs.job import pod_of, tasks_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

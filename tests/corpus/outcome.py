@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from click.testing import CliRunner
 
 from tests.corpus.admission import Applied, MadePod, apply
-from webhook import documents
-from webhook.cli import main
+from webhook.cli import documents
+from webhook.cli.main import main
 from webhook.names import ARGS, INJECTED, NODE_TYPE, OPT_IN, TASK_SPEC
 
 if TYPE_CHECKING:

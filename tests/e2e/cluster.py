@@ -17,9 +17,10 @@ import pytest
 from tests.controlplane.client import Api, path
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.components import Component, free_ports, listens
-from tests.controlplane.installed import JOBS, SYSTEM, default, is_trusted
+from tests.controlplane.installed import JOBS, default, is_trusted
 from tests.controlplane.waiting import wait
 from tests.images import build as images
+from tests.pages import README, commands, output
 from webhook.names import NODE_TYPE
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ NODES: Final = 4
 """One for volray, and three with two CPUs each: what the documentation's largest Job asks for."""
 
 _BASE: Final = Path(__file__).parents[2] / "manifests" / "base"
-_DEPLOYMENTS: Final = ("volray-webhook", "volray-controller")
 _SECONDS: Final = 120
 _NAMESPACES: Final = path("v1", "namespaces")
 _ERRORS: Final = ("sh", "-c", "tail -n 15 /tmp/ray/session_latest/logs/*.err")
@@ -94,8 +94,10 @@ class Cluster:
         """Install volray, and wait until it does its work."""
         with self._on_one_node():
             self.succeed("apply", "--server-side", "-k", _BASE)
-            for each in _DEPLOYMENTS:
-                self.succeed("-n", SYSTEM, "rollout", "status", f"deployment/{each}", f"--timeout={_SECONDS}s")
+            *_, rollout = commands(README, "Install")
+            _, *arguments = rollout.split()
+            printed = self.succeed(*arguments, f"--timeout={_SECONDS}s").splitlines()
+            assert set(output(README, "Install")) <= set(printed)
         wait(lambda: is_trusted(self.admin), "the CA is in every configuration")
         wait(self._adopts, "a Job for Ray is adopted")
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import recordings
-from tests.pods import container_of, env_of, injected
-from webhook.jobs import pod_of, tasks_of
-from webhook.standalone import inject_job
+from tests.volcano_pods import container_of, env_of, injected
+from webhook.jobs.job import pod_of, tasks_of
+from webhook.jobs.standalone import inject_job
 
 if TYPE_CHECKING:
     from webhook.names import Object

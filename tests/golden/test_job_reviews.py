@@ -14,10 +14,10 @@ import jsonpatch
 import pytest
 
 from tests import recordings
-from webhook import documents
-from webhook.app import create_app
-from webhook.health import Health
-from webhook.metrics import Metrics
+from webhook.admission.app import create_app
+from webhook.admission.health import Health
+from webhook.admission.metrics import Metrics
+from webhook.cli import documents
 
 if TYPE_CHECKING:
     from tests.golden.files import Golden
@@ -201,8 +201,8 @@ def test_a_fault_of_ours_is_a_refusal_with_a_trace_for_the_log(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr("webhook.job_reviews.adopt", fail)
-    monkeypatch.setattr("webhook.job_reviews.judge", fail)
+    monkeypatch.setattr("webhook.admission.jobs.adopt", fail)
+    monkeypatch.setattr("webhook.admission.jobs.judge", fail)
     response = answer(path, recordings.review("job-create-labelled-minimal"))
     assert (response["allowed"], response["auditAnnotations"]["reason"]) == (False, "internal")
     assert "RuntimeError: ours" in capfd.readouterr().out

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests import recordings
-from webhook.cli import main
+from webhook.cli.main import main
 
 if TYPE_CHECKING:
     from tests.golden.files import Golden

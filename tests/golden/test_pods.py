@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 from tests import recordings
-from webhook import documents
-from webhook.app import create_app
-from webhook.cli import main
-from webhook.health import Health
-from webhook.metrics import Metrics
+from webhook.admission.app import create_app
+from webhook.admission.health import Health
+from webhook.admission.metrics import Metrics
+from webhook.cli import documents
+from webhook.cli.main import main
 
 if TYPE_CHECKING:
     from tests.golden.files import Golden

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import jsonpatch
 
-from webhook.adopt import adopt
-from webhook.restore import restore
+from webhook.jobs.adopt import adopt
+from webhook.jobs.update import restore
 
 if TYPE_CHECKING:
     from webhook.names import Object

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.jobs.jobs import ARGS, OPT_IN, adopted, asking, flags, job, labelled, task, templates
-from webhook.adopt import adopt
 from webhook.errors import RefusedError
+from webhook.jobs.adopt import adopt
 from webhook.reasons import Code
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.jobs.jobs import ARGS, adopted, applied, job, restored, stored
-from webhook.adopt import adopt
 from webhook.errors import RefusedError
-from webhook.jobs import is_asked, is_labelled
-from webhook.judge import judge
-from webhook.restore import restore
+from webhook.jobs.adopt import adopt
+from webhook.jobs.check import judge
+from webhook.jobs.job import is_asked, is_labelled
+from webhook.jobs.update import restore
 
 if TYPE_CHECKING:
     from webhook.names import Object

@@ -47,7 +47,7 @@ def test_one_stands_by_and_a_node_can_be_drained(objects: dict[str, Manifest], c
 
 
 def test_the_command_line_takes_the_arguments(objects: dict[str, Manifest], program: Manifest) -> None:
-    command = importlib.import_module("webhook.cli").controller
+    command = importlib.import_module("webhook.cli.main").controller
     name, *arguments = program["args"]
 
     with command.make_context(name, arguments) as context:

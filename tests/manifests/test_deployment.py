@@ -172,7 +172,7 @@ def test_the_image_s_own_entry_point_starts_the_command(container: Manifest) -> 
 def test_the_command_line_takes_the_arguments_and_understands_what_the_manifest_means(
     container: Manifest, options: dict[str, str], ports: dict[str, int], objects: dict[str, Manifest]
 ) -> None:
-    serve = importlib.import_module("webhook.cli").serve
+    serve = importlib.import_module("webhook.cli.main").serve
     name, *arguments = container["args"]
 
     with serve.make_context(name, arguments) as context:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.pods import container_of, injected, pod
 from tests.scripts.container import Running, prepare, start, write_or_remove
 from tests.scripts.heads import Head, bound_port, listening_head
+from tests.volcano_pods import container_of, injected, pod
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.pods import container_of, injected, pod
 from tests.scripts.container import Running, environment, expand, prepare, start, until
+from tests.volcano_pods import container_of, injected, pod
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.pods import container_of, injected, pod
 from tests.scripts import heads
 from tests.scripts.container import environment
+from tests.volcano_pods import container_of, injected, pod
 
 if TYPE_CHECKING:
     import socket

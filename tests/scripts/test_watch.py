@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.pods import container_of, injected, pod
 from tests.scripts.container import Running, prepare, start, until
+from tests.volcano_pods import container_of, injected, pod
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from webhook.app import create_app
-from webhook.health import Health, create_side_app
-from webhook.metrics import Metrics
+from webhook.admission.app import create_app
+from webhook.admission.health import Health, create_side_app
+from webhook.admission.metrics import Metrics
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import recordings
-from tests.pods import pod
 from tests.server.test_review import HEAD, asking
+from tests.volcano_pods import pod
 
 if TYPE_CHECKING:
     from tests.server.application import Application

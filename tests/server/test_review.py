@@ -11,10 +11,10 @@ import orjson
 import pytest
 
 from tests import recordings
-from tests.pods import pod
 from tests.server.application import Application, patch_of
-from webhook.inject import inject
-from webhook.review import BODY_LIMIT
+from tests.volcano_pods import pod
+from webhook.admission.review import BODY_LIMIT
+from webhook.pods.inject import inject
 from webhook.version import __version__
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tests import recordings
 from tests.server.process import PATIENCE, wait_until
 from tests.server.test_review import HEAD
-from webhook.inject import inject
+from webhook.pods.inject import inject
 
 if TYPE_CHECKING:
     from collections.abc import Callable

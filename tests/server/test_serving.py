@@ -15,11 +15,11 @@ import pytest
 from certs.authority import hosts_of, not_after
 from certs.store import LEAF
 from tests import recordings
-from tests.pods import pod
 from tests.server.process import PATIENCE
 from tests.server.test_review import HEAD, asking, padded
-from webhook.review import BODY_LIMIT
-from webhook.server import KEEP_ALIVE
+from tests.volcano_pods import pod
+from webhook.admission.review import BODY_LIMIT
+from webhook.admission.server import KEEP_ALIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,7 +17,7 @@ from certs.store import LEAF, LEAF_KEY
 from tests import recordings
 from tests.server.process import HOSTS, wait_until
 from tests.server.test_review import HEAD
-from webhook.cli import main
+from webhook.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,1 +1,1 @@
-"""The apiserver: where its objects are and the client that reads and writes them."""
+"""Kubernetes objects and the apiserver, without any policy of volray's."""

@@ -171,7 +171,7 @@ def test_the_in_tree_plugin_s_dangling_target_ports_are_repaired() -> None:
 def test_mistakes_are_said_once_each_beside_what_else_is_done() -> None:
     wrong = ray_job(tasks=[task("head", replicas=2)])
     *events, create = decide(wrong, None)
-    assert [event.once for event in events if isinstance(event, EmitEvent)] == [True] * len(wrong.mistakes)
+    assert [event.once for event in events if isinstance(event, EmitEvent)] == [True] * len(wrong.findings)
     assert isinstance(create, Create)
     assert kinds(decide(ray_job(name="7b"), None)) == ["EmitEvent"]
 

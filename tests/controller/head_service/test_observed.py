@@ -109,12 +109,12 @@ def test_a_mistake_is_found_and_keeps_the_service_away_only_where_it_leaves_it_o
 ) -> None:
     found = LABELLED(body, None)
     assert found is not None
-    assert (found.head is not None, codes <= {mistake.code for mistake in found.mistakes}) == (has_head, True)
-    assert len(found.mistakes) == len(set(found.mistakes))
+    assert (found.head is not None, codes <= {mistake.code for mistake in found.findings}) == (has_head, True)
+    assert len(found.findings) == len(set(found.findings))
 
 
 def test_flags_that_repeat_the_defaults_are_no_mistake_of_a_lone_head() -> None:
-    assert ray_job(tasks=[task("head", flags="--head=head --worker=worker")]).mistakes == ()
+    assert ray_job(tasks=[task("head", flags="--head=head --worker=worker")]).findings == ()
 
 
 def test_a_volume_of_the_job_is_no_mistake() -> None:
@@ -122,14 +122,14 @@ def test_a_volume_of_the_job_is_no_mistake() -> None:
     body["spec"]["volumes"] = [{"mountPath": "/dev/shm", "volumeClaimName": "fast"}]  # noqa: S108 - Ray's own path
     found = LABELLED(body, None)
     assert found is not None
-    assert found.mistakes == ()
+    assert found.findings == ()
 
 
 @pytest.mark.parametrize("phase", sorted(FINISHED))
 def test_nobody_is_told_of_mistakes_in_a_job_that_is_over(phase: str) -> None:
     found = ray_job(phase=phase, tasks=[task("head", replicas=2)])
     assert found.is_finished
-    assert not found.mistakes
+    assert not found.findings
 
 
 def test_a_change_of_status_alone_is_no_change_but_for_the_phase() -> None:

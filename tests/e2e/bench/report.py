@@ -1,4 +1,4 @@
-"""A run's report: JSON for machines, a table for the README, a picture."""
+"""A run's report: JSON for machines, a table and a picture for the documentation."""
 
 from __future__ import annotations
 

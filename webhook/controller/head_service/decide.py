@@ -18,10 +18,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from webhook.controller.head_service.observed import API_VERSION, ENDING
-from webhook.jobs import API_GROUP
-from webhook.reasons import Code, Finding, finding
-from webhook.service import head_service, service_name
+from webhook.controller.head_service.observed import ENDING, STARTING
+from webhook.jobs.job import API_GROUP, API_VERSION
+from webhook.pods.head_service import head_service, service_name
+from webhook.reasons import Code, Finding, Level, finding
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -112,10 +112,20 @@ def decide(job: RayJob | None, service: Object | None) -> tuple[Action, ...]:
         return _clean_up(job, service)
     if job.phase in ENDING:
         return ()
-    events = [EmitEvent(mistake, once=True) for mistake in job.mistakes]
+    events = [EmitEvent(found, once=True) for found in job.findings if _is_told(job, found)]
     if job.head is None:
         return tuple(events)
     return (*events, *_keep(job, job.head, service))
+
+
+def _is_told(job: RayJob, found: Finding) -> bool:
+    """Return whether an Event tells a finding.
+
+    Mistakes are told whenever the controller sees them. A warning is told while the Job
+    starts, so that a controller that takes over 10,000 running Jobs does not try to write an
+    Event on each.
+    """
+    return found.level is Level.REFUSED or job.phase in STARTING
 
 
 def writes(actions: tuple[Action, ...]) -> tuple[Write, ...]:

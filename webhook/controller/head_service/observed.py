@@ -9,28 +9,30 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from webhook import jobs, shape
-from webhook.errors import RefusedError
-from webhook.inject import inject
-from webhook.names import PREFIX
-from webhook.roles import Chosen, choose_container, is_opted_in
-from webhook.service import name_mistakes, service_name
+from webhook.errors import MalformedError
+from webhook.jobs.check import check
+from webhook.jobs.job import VolcanoJob
+from webhook.jobs.standalone import left_alone
+from webhook.names import ADOPT, PREFIX
+from webhook.pods.head_service import name_mistakes, service_name
+from webhook.pods.roles import Chosen, choose_container
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from webhook.jobs import Task
+    from webhook.jobs.job import Task
     from webhook.names import Object
+    from webhook.pods.flags import Settings
     from webhook.reasons import Finding
-    from webhook.settings import Settings
 
 OURS: Final = f"{PREFIX}/job"
-"""The label by which our Services are watched. `webhook.service.head_service` writes it."""
-
-API_VERSION: Final = f"{jobs.API_GROUP}/v1alpha1"
+"""The label by which our Services are watched. `webhook.pods.head_service` writes it."""
 
 FINISHED: Final = frozenset({"Completed", "Failed", "Aborted", "Terminated"})
 """Phases in which no pod of the Job runs, or will run without a restart."""
+
+STARTING: Final = frozenset({"", "Pending"})
+"""Phases in which no pod of the Job has run yet."""
 
 ENDING: Final = frozenset({"Completing", "Aborting", "Terminating"})
 """Phases in which pods go and none comes. `Restarting` is not one, since its pods come again."""
@@ -67,8 +69,8 @@ class RayJob:
         phase: The phase that Volcano reports.
         deleting: Whether the Job is being deleted.
         head: None when a mistake in the Job leaves open which Service it should have.
-        mistakes: What is wrong with the Job.
-        edition: What `head` and `mistakes` were found in, or None when they were not looked
+        findings: The report on the Job.
+        edition: What `head` and `findings` were found in, or None when they were not looked
             for in full.
     """
 
@@ -78,7 +80,7 @@ class RayJob:
     phase: str = ""
     deleting: bool = False
     head: Head | None = None
-    mistakes: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...] = ()
     edition: tuple[object, ...] | None = field(default=None, compare=False)
 
     @property
@@ -118,21 +120,22 @@ def job_reader(*, all_jobs: bool) -> JobReader:
     def read(job: Object, before: RayJob | None = None) -> RayJob | None:
         if before is not None and before.edition == _edition(job):
             return replace(before, phase=_phase(job), deleting=_is_deleting(job))
-        if shape.job_mistakes(job):
-            # Some field is what no Ray Job has. Without a template there is no label either.
+        try:
+            read_job = VolcanoJob.read(job)
+        except MalformedError:
             return None
-        tasks = jobs.tasks_of(job)
-        labelled = [task for task in tasks if is_opted_in(task.labels)]
-        if not labelled and not (all_jobs and _is_ray(job, tasks)):
+        if not read_job.is_labelled and not (all_jobs and _is_ray(read_job)):
             return None
-        return _read(job, tasks, labelled)
+        return _ray_job(read_job)
 
     return read
 
 
 def _edition(job: Object) -> tuple[object, ...]:
-    """Return all that decides on head and mistakes. The generation counts changes of the spec."""
-    return (job["metadata"]["uid"], job["metadata"].get("generation"), jobs.is_declined(job))
+    """Return what decides on head and findings. The generation counts the changes of the spec."""
+    metadata = job["metadata"]
+    annotations = metadata.get("annotations") or {}
+    return (metadata["uid"], metadata.get("generation"), annotations.get(ADOPT))
 
 
 def _phase(job: Object) -> str:
@@ -143,70 +146,50 @@ def _is_deleting(job: Object) -> bool:
     return bool(job["metadata"].get("deletionTimestamp"))
 
 
-def _is_ray(job: Object, tasks: list[Task]) -> bool:
-    if jobs.is_asked(job) or jobs.is_declined(job):
+def _is_ray(job: VolcanoJob) -> bool:
+    """Return whether a Job without the label has a task that is a Ray head by its names."""
+    if job.asks_for_ray or job.is_declined or left_alone(job) is not None:
         return False
-    return jobs.left_alone(job) is None and any(
-        _has_container(task) for task in tasks if task.role == "head"
-    )
+    return any(_has_head_container(head) for head in job.heads)
 
 
-def _has_container(task: Task) -> bool:
-    containers = task.body["template"]["spec"]["containers"]
-    return isinstance(
-        choose_container(containers, task.name, "head", task.parsed.settings, opted_in=False),
-        Chosen,
-    )
+def _has_head_container(head: Task) -> bool:
+    containers = head.template["spec"]["containers"]
+    settings = head.written.settings
+    chosen = choose_container(containers, head.name, "head", settings, opted_in=False)
+    return isinstance(chosen, Chosen)
 
 
-def _read(job: Object, tasks: list[Task], labelled: list[Task]) -> RayJob:
-    metadata, phase = job["metadata"], _phase(job)
-    over = _is_deleting(job) or phase in FINISHED | ENDING
+def _ray_job(job: VolcanoJob) -> RayJob:
+    metadata, phase = job.body["metadata"], _phase(job.body)
+    deleting = _is_deleting(job.body)
+    over = deleting or phase in FINISHED | ENDING
     return RayJob(
-        metadata["namespace"],
-        metadata["name"],
+        job.namespace,
+        job.name,
         metadata["uid"],
         phase,
-        _is_deleting(job),
-        _head(job, tasks, labelled),
-        () if over else _mistakes(job, tasks),
-        None if over else _edition(job),
+        deleting,
+        _head(job),
+        () if over else check(job).findings,
+        None if over else _edition(job.body),
     )
 
 
-def _head(job: Object, tasks: list[Task], labelled: list[Task]) -> Head | None:
-    """The head, when there is no doubt about it, its ports and the Service's name.
+def _head(job: VolcanoJob) -> Head | None:
+    """Return the head if there is no doubt about it, its ports and the Service's name.
 
-    Other mistakes keep no Service away: a Job with one that Ray can live with runs all the same.
+    Other mistakes keep no Service away, because a Job with one that Ray can live with runs all the
+    same.
     """
-    heads = [task for task in tasks if task.role == "head"]
-    if (
-        len(heads) != 1
-        or heads[0].parsed.mistakes
-        or jobs.is_declined(job)
-        or any(name_mistakes(job["metadata"]["name"]))
-    ):
+    if len(job.heads) != 1 or job.is_declined or any(name_mistakes(job.name)):
         return None
-    if labelled and heads[0] not in labelled:
+    [head] = job.heads
+    if head.written.mistakes:
         return None
-    return Head(heads[0].name, jobs.ports_of(heads[0]).settings)
-
-
-def _mistakes(job: Object, tasks: list[Task]) -> tuple[Finding, ...]:
-    """Return the mistakes of the Job and of its pods, which the pod webhook refuses one by one."""
-    found = [*jobs.mistakes(job), *jobs.unlabelled_heads(tasks)]
-    for task in tasks:
-        found += _refusals(job, task)
-    return tuple(dict.fromkeys(found))
-
-
-def _refusals(job: Object, task: Task) -> tuple[Finding, ...]:
-    namespace = job["metadata"]["namespace"]
-    try:
-        inject(jobs.pod_of(job, task, namespace), namespace)
-    except RefusedError as error:
-        return error.mistakes
-    return ()
+    if job.is_labelled and not head.is_labelled:
+        return None
+    return Head(head.name, head.ports.settings)
 
 
 def read_service(service: Object, _before: Object | None = None) -> Object:

@@ -22,7 +22,6 @@ from webhook.controller.head_service.decide import (
     writes,
 )
 from webhook.controller.head_service.observed import (
-    API_VERSION,
     OURS,
     RayJob,
     job_key,
@@ -34,10 +33,11 @@ from webhook.controller.runtime.cache import ObjectCache
 from webhook.controller.runtime.events import InvolvedObject, Note
 from webhook.controller.runtime.queue import FAST, PATIENT, SLOW
 from webhook.controller.runtime.reconciler import Outcome, Result, WatchedResource
+from webhook.jobs.job import API_VERSION
 from webhook.k8s.client import ApiError
 from webhook.k8s.paths import JOBS, SERVICES, as_us, namespaced
+from webhook.pods.head_service import service_name
 from webhook.reasons import Code, Finding, finding
-from webhook.service import service_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable

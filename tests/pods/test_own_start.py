@@ -1,0 +1,442 @@
+"""Who starts Ray in a container, and on which ports."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from webhook.pods.flags import DEFAULTS, Settings, parse
+from webhook.pods.own_start import InEffect, Start, in_effect, told_flags, who_starts_ray
+from webhook.reasons import Code
+
+if TYPE_CHECKING:
+    from webhook.names import Object
+    from webhook.pods.roles import Role
+
+COMMAND = "ray.volcano.sh/command"
+START_ARGS = "ray.volcano.sh/start-args"
+
+
+def sh(script: str) -> list[str]:
+    return ["bash", "-c", script]
+
+
+def decided(argv: list[str], role: Role = "head", *, annotation: str | None = None) -> Start:
+    annotations = {} if annotation is None else {COMMAND: annotation}
+    return who_starts_ray(annotations, {"command": argv}, role)
+
+
+OWN = {
+    "ray start": ["ray", "start", "--head"],
+    "by its path": ["/opt/conda/bin/ray", "start"],
+    "a global option": ["ray", "--logging-level=info", "start", "--head"],
+    "a global option and its value": ["ray", "--logging-level", "info", "start", "--head"],
+    "the module": ["python", "-m", "ray.scripts.scripts", "start", "--head"],
+    "the module, joined": ["python3.11", "-mray.scripts.scripts", "start"],
+    "the module's file": ["python", "/usr/lib/python3/site-packages/ray/scripts/scripts.py", "start"],
+    "symmetric-run": ["ray", "symmetric-run", "--address", "a:1", "--", "python", "a.py"],
+    "tini": ["tini", "-g", "--", "ray", "start"],
+    "env": ["/usr/bin/env", "A=b", "ray", "start"],
+    "env, split": ["env", "-S", "ray start --head"],
+    "nohup": sh("nohup ray start --head --block &"),
+    "numactl": sh("numactl --cpunodebind=0 --membind=0 ray start --head"),
+    "conda run": ["conda", "run", "-n", "test", "ray", "start"],
+    "arguments of a script": ["/entrypoint.sh", "ray", "start"],
+    "arguments of a shell": ["sh", "-c", 'exec "$@"', "x", "ray", "start"],
+    "bash -c": sh("ray start --head"),
+    "bash -lc": ["/bin/bash", "-lc", "ray start"],
+    "bash -lc --": ["/bin/bash", "-lc", "--", "ulimit -n 65536; ray start"],
+    "options with values": ["bash", "-euxo", "pipefail", "-O", "extglob", "-c", "ray start"],
+    "long options": ["bash", "--rcfile", "c", "--login", "-c", "ray start"],
+    "options after -c": ["bash", "-c", "-e", "ray start"],
+    "after a semicolon": sh("cd /x&&ray start;sleep 1"),
+    "on another line": sh("set -e\n\nray start --head\npython a.py"),
+    "tabs": sh("ray\tstart"),
+    "a line that goes on": sh("ray \\\n  start --head"),
+    "in a subshell": sh("(ray start)"),
+    "in a substitution": sh("x=$(ray start --head)"),
+    "in backticks": sh("x=`ray start --head`"),
+    "if": sh("if [ $VC_TASK_INDEX = 0 ]; then ray start --head; fi"),
+    "case": sh("case $ROLE in head) ray start --head;; esac"),
+    "a function": sh("up() { ray start --head; }; up"),
+    "exec": sh("exec ray start --head --block"),
+    "time": sh("time ray start"),
+    "bash in bash": sh('bash -c "ray start --head"'),
+    "eval": sh("eval ray start --head"),
+    "eval of a text": sh('eval "ray start --head"'),
+    "su": sh("su - ray -c 'ray start --head'"),
+    "su --command": sh("su ray --command='ray start --head'"),
+    "runuser": sh("runuser -u ray -- ray start --head"),
+    "runuser and bash": ["env", "A=b", "runuser", "-u", "ray", "--", "bash", "-lc", "ray start"],
+    "sudo": sh("sudo -u ray ray start"),
+    "a here-document of a shell": sh("bash <<EOF\nray start --head\nEOF"),
+    "a here-document to a file": sh("cat > /tmp/x.sh <<'EOF'\nset -e\nray start --head\nEOF\nsh /tmp/x.sh"),
+    "a here-string": sh("bash <<< 'ray start --head'"),
+    "a here-document of Python": sh("python - <<EOF\nos.system('ray start --head')\nEOF"),
+    "a command in a variable": sh("CMD='ray start --head'; $CMD"),
+    "a command in a variable, evaluated": sh('CMD="ray start"\nCMD+=" --head"\neval "${CMD}"'),
+    "a command in a variable, for bash": sh('export CMD="ray start --head"; exec bash -c "$CMD"'),
+    "Python": ["python", "-c", "import os; os.system('ray start --head')"],
+    "Python's list": ["python3", "-c", "subprocess.run(['ray', \"start\", '--head'])"],
+    "Python that nobody can read": ["python", "-c", "((( 'ray start'"],
+    "a script that no shell can read": sh("echo 'oops; ray start --head"),
+    "a global option in such a script": sh("echo 'oops; ray --logging-level info start"),
+    "after an echo": sh("echo starting; ray start"),
+    "beside a quotation": sh('echo "ray start"; ray start'),
+}
+
+
+@pytest.mark.parametrize("role", ["head", "worker"])
+@pytest.mark.parametrize("argv", OWN.values(), ids=OWN)
+def test_a_command_that_starts_ray_is_known(argv: list[str], role: Role) -> None:
+    start = decided(argv, role)
+    assert start.mode == "own"
+    assert [warning.code for warning in start.warnings] == [Code.OWN_START]
+
+
+@pytest.mark.parametrize(
+    "script", ["ulimit -n 65536; $KUBERAY_GEN_RAY_START_CMD", 'eval "${KUBERAY_GEN_RAY_START_CMD}"']
+)
+def test_a_start_in_a_variable_of_the_container_is_known(script: str) -> None:
+    """A pod copied from KubeRay starts Ray so; without the variable nothing shows that."""
+    variable = {"name": "KUBERAY_GEN_RAY_START_CMD", "value": "ray start --head --port=6380 --block"}
+    start = who_starts_ray({}, {"command": ["/bin/bash", "-lc", "--"], "args": [script], "env": [variable]}, "head")
+    assert start.own is not None
+    assert [port.number for port in start.own.ports] == [6380, 8265, 10001]
+
+
+def test_a_variable_of_the_container_that_nothing_runs_starts_nothing() -> None:
+    variable = {"name": "HINT", "value": "ray start --head"}
+    container = {"command": sh('echo "$HINT"; python a.py'), "env": [variable, {"name": "A", "valueFrom": {}}]}
+    assert who_starts_ray({}, container, "head") == Start("keep")
+
+
+@pytest.mark.parametrize("argv", [["ray", "start"], sh("ray start")])
+def test_command_and_args_are_one_argv(argv: list[str]) -> None:
+    for split in range(len(argv) + 1):
+        container = {"command": argv[:split], "args": argv[split:] or None}
+        assert who_starts_ray({}, container, "head").mode == "own"
+
+
+KEPT = {
+    "nothing": [],
+    "a program": ["python", "train.py"],
+    "ray alone": ["ray"],
+    "another command of ray": ["ray", "status"],
+    "job": ["ray", "job", "start"],
+    "stop": ["ray", "stop", "start"],
+    "turned round": ["start", "ray"],
+    "another name": sh("array start; x-ray start; my_ray start; a.ray start; Ray start"),
+    "another word": sh("ray startup; ray start-all; ray start_all; ray symmetric-runner; raystart; ray-start"),
+    "a user called ray": ["gosu", "ray", "start.sh"],
+    "a comment": sh("# no ray start here: the plugin does it\nexec python train.py"),
+    "a comment after a command": sh("python a.py # ray start"),
+    "a comment after a line that goes on": sh("python a.py \\\n# ray start\nx"),
+    "a quotation": sh("MESSAGE='ray start failed'; python a.py"),
+    "an argument": sh("python a.py --prompt 'how does ray start?'"),
+    "echo": sh("echo ray start; python a.py"),
+    "echo of a quotation": sh('echo "ray start master in port"; python a.py'),
+    "echo of a variable": sh("CMD='ray start'; echo $CMD"),
+    "printf": sh("printf '%s %s' ray start"),
+    "logger": sh("logger -t x ray start"),
+    "grep": sh("ps | grep -v ray start | wc -l"),
+    "pgrep": sh("until pgrep -f ray start; do sleep 1; done"),
+    "by its path": sh("/bin/echo ray start"),
+    "behind exec": sh("exec env A=b echo ray start"),
+    "on another machine": sh("ssh $HOST ray start --head"),
+    "prose in a here-document": sh("cat <<EOF\nDon't ray start here\nEOF\npython a.py"),
+    "usage in a here-document": sh("cat <<EOF\nUsage: `basename $0`\nEOF\npython ray.py"),
+    "a comment of Python": ["python", "-c", "import ray  # ray start\nray.init()  # not '''ray start'''"],
+    "a comment in a here-document of Python": sh("python <<EOF\n# ray start\nEOF"),
+    "a comment of a script that no shell can read": sh("# ray start\necho 'oops"),
+    "a comment of Python that nobody can read": ["python", "-c", "((( # ray start"],
+    "a script's name": ["bash", "start.sh", "--name=ray"],
+    "a shell without a script": ["bash", "-l", "--"],
+    "a shell without anything": ["bash", "-x"],
+    "no value": ["su", "ray", "-c"],
+    "serve": ["serve", "start", "ray"],
+}
+
+
+@pytest.mark.parametrize("role", ["head", "worker"])
+@pytest.mark.parametrize("argv", KEPT.values(), ids=KEPT)
+def test_a_command_that_only_has_such_words_is_kept(argv: list[str], role: Role) -> None:
+    assert decided(argv, role) == Start("keep")
+
+
+@pytest.mark.parametrize("container", [{}, {"command": None, "args": None}])
+def test_without_a_command_volray_starts_ray(container: Object) -> None:
+    assert who_starts_ray({}, container, "head") == Start("keep")
+
+
+@pytest.mark.parametrize("argv", [OWN["bash -c"], KEPT["a program"]], ids=["starts Ray", "does not"])
+@pytest.mark.parametrize("said", ["keep", "own", "replace"])
+def test_the_annotation_overrules_the_command_without_a_warning(argv: list[str], said: str) -> None:
+    start = decided(argv, annotation=said)
+    assert (start.mode, start.mistakes, start.warnings) == (said, (), ())
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["ray", "start", "--head"], "ray start"),
+        (sh("exec /opt/bin/ray   start"), "/opt/bin/ray start"),
+        (["ray", "--logging-level", "info", "start"], "ray --logging-level info start"),
+        (["ray", "symmetric-run", "--", "a"], "ray symmetric-run"),
+        (["python", "-c", "os.system('ray  start')"], "ray start"),
+    ],
+)
+def test_the_warning_names_the_words_and_both_annotations(argv: list[str], words: str) -> None:
+    (warning,) = decided(argv).warnings
+    assert warning.text == (
+        f"The command contains `{words}`, so volray starts no Ray beside it. Write ray.volcano.sh/command: keep if "
+        "volray should start Ray, or ray.volcano.sh/command: own to silence this."
+    )
+
+
+@pytest.mark.parametrize("said", ["", "Own", "drop"])
+@pytest.mark.parametrize("argv", [["python"], ["ray", "start"]])
+def test_another_annotation_is_a_mistake(said: str, argv: list[str]) -> None:
+    start = decided(argv, annotation=said)
+    assert start.mode == "keep"
+    assert [mistake.text for mistake in start.mistakes] == [
+        f"The annotation ray.volcano.sh/command is {said!r}. Write keep (volray starts Ray beside it), own (it starts "
+        "Ray itself) or replace (drop it), or leave the annotation out."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "argv", "is_told"),
+    [
+        ({}, ["ray", "start"], True),
+        ({COMMAND: "own"}, ["entry.sh"], True),
+        ({COMMAND: "keep"}, ["ray", "start"], False),
+        ({COMMAND: "replace"}, ["ray", "start"], False),
+        ({}, ["python"], False),
+    ],
+    ids=["by its words", "own", "keep", "replace", "no start"],
+)
+def test_options_for_a_start_that_is_not_volrays_are_warned_of(
+    annotations: dict[str, str], argv: list[str], is_told: bool
+) -> None:
+    start = who_starts_ray({**annotations, START_ARGS: "--num-cpus=0"}, {"command": argv}, "head")
+    texts = [warning.text for warning in start.warnings if warning.code is Code.START_ARGS_UNUSED]
+    assert texts == is_told * [
+        "ray.volcano.sh/start-args (--num-cpus=0) has no effect, as the container starts Ray itself. "
+        "Write the options in its own command, and drop the annotation."
+    ]
+
+
+# Ports
+
+
+RAYS = (6379, 8265, 10001)
+
+
+def numbers(start: Start) -> tuple[int | str | None, ...]:
+    """The head's ports: a number, the text of one that cannot be read, or None for one that is out of sight."""
+    assert start.own is not None
+    found = {port.field: port.text if port.number is None else port.number for port in start.own.ports}
+    return tuple(found.get(field) for field in ("port", "dashboard_port", "client_port"))
+
+
+HEADS: dict[str, tuple[list[str], tuple[int | str | None, ...]]] = {
+    "Ray's own": (["ray", "start", "--head"], RAYS),
+    "two words": (["ray", "start", "--head", "--port", "6344", "--dashboard-port", "8260"], (6344, 8260, 10001)),
+    "one word": (sh("ray start --head --port=6344 --ray-client-server-port=10009"), (6344, 8265, 10009)),
+    "quoted": (sh("ray start --head --port=\"6344\" --dashboard-port '8260'"), (6344, 8260, 10001)),
+    "after --head": (sh("ray start --port=1 --head"), (1, 8265, 10001)),
+    "the last of two": (sh("ray start --head --port=1 --port=2"), (2, 8265, 10001)),
+    "among others": (
+        sh("ray start --head --node-ip-address=$(hostname -i) --num-cpus $N --block --resources='{\"a\": 1}' --port=7"),
+        (7, 8265, 10001),
+    ),
+    "after an option that we do not know": (sh("ray start --head --new --port=7"), (7, 8265, 10001)),
+    "the dashboard's host": (sh("ray start --head --dashboard-host=0.0.0.0:1"), RAYS),
+    "a variable": (sh("ray start --head --port=$PORT"), ("--port=$PORT", 8265, 10001)),
+    "a variable, two words": (sh('ray start --head --port "${PORT}"'), ("--port=${PORT}", 8265, 10001)),
+    "a substitution": (sh("ray start --head --dashboard-port=$(free)"), (6379, "--dashboard-port=$(free)", 10001)),
+    "the kubelet's variable": (["ray", "start", "--head", "--port=$(PORT)"], ("--port=$(PORT)", 8265, 10001)),
+    "Ray's choice": (sh("ray start --head --port=0"), ("--port=0", 8265, 10001)),
+    "no port": (sh("ray start --head --port=65536"), ("--port=65536", 8265, 10001)),
+    "no number": (sh("ray start --head --port=6k"), ("--port=6k", 8265, 10001)),
+    "digits of another script": (sh("ray start --head --port=\u0661"), ("--port=\u0661", 8265, 10001)),
+    "no value": (sh("ray start --head --port"), ("--port=", 8265, 10001)),
+    "volray's variable": (sh('ray start --head --port="${RAY_ADDRESS##*:}"'), (None, 8265, 10001)),
+    "out of sight": (sh("ray start --head --dashboard-port=1 $ARGS"), (None, 1, None)),
+    "all out of sight": (sh('ray start "$@"'), (None, None, None)),
+    "in backticks": (sh("ray start `cat options`"), (None, None, None)),
+    "in Python": (["python", "-c", "os.system('ray start --head --port=7')"], (7, None, None)),
+    "in a script that no shell can read": (sh("ray start --head --port=7 # it's\necho '"), (7, None, None)),
+    "symmetric-run": (["ray", "symmetric-run", "--address", "$HEAD:6344", "--", "a", "--port=1"], (6344, 8265, 10001)),
+    "symmetric-run, volray's address": (sh('ray symmetric-run --address "$RAY_ADDRESS" -- a'), (None, 8265, 10001)),
+    "symmetric-run, a variable": (
+        sh("ray symmetric-run --address=$HEAD --dashboard-port=1 -- a"),
+        ("--address=$HEAD", 1, 10001),
+    ),
+    "head or worker": (sh("if a; then ray start --head --port=7; else ray start --address=b:8; fi"), (7, 8265, 10001)),
+    "two heads alike": (sh("ray start --head --port=7 || ray start --head --port=7 -v"), (7, 8265, 10001)),
+    "the default twice": (sh("ray start --head || ray start --head --port=6379"), RAYS),
+    "two heads": (
+        sh("ray start --head --port=7 || ray start --head"),
+        ("--port=7 or no --port", 8265, 10001),
+    ),
+    "a head that joins": (sh("ray start --address=b:8"), (None, None, None)),
+    "a command in parts": (sh("C='ray start'; C=\"$C\"; C='ray start'; C+=' --head --port=7'; $C"), (7, 8265, 10001)),
+}
+
+
+@pytest.mark.parametrize(("argv", "expected"), HEADS.values(), ids=HEADS)
+def test_the_ports_of_a_head(argv: list[str], expected: tuple[int | str | None, ...]) -> None:
+    assert numbers(decided(argv)) == expected
+
+
+@pytest.mark.parametrize(
+    ("script", "port"),
+    [
+        ("ray start --address=$HEAD:6344 --block", 6344),
+        ("ray start --address head-0.demo:6344", 6344),
+        ("ray start --address=$RAY_ADDRESS", None),
+        ("ray start --address=$HEAD:$PORT", None),
+        ("ray start --address=auto", None),
+        ("ray start --block", None),
+        ("ray start --head --address=a:1; ray start --address=b:2", 2),
+        ("ray symmetric-run --address=$HEAD:6344 -- a", 6344),
+    ],
+)
+def test_the_port_that_a_worker_joins(script: str, port: int | None) -> None:
+    own = decided(sh(script), "worker").own
+    assert own is not None
+    assert (own.joins, own.ports) == (port, ())
+
+
+def effect(script: str, *flags: str, annotation: str | None = None) -> InEffect:
+    return in_effect(parse(flags, "args"), decided(sh(script), annotation=annotation))
+
+
+def test_ray_listens_where_its_own_command_says() -> None:
+    script = "ray start --head --port=6344 --dashboard-port=8260 --ray-client-server-port=9"
+    found = effect(script, "--metricsPort=5")
+    assert found == InEffect(Settings(port=6344, dashboard_port=8260, client_port=9, metrics_port=5))
+
+
+@pytest.mark.parametrize("annotation", ["keep", "replace"])
+def test_where_volray_starts_ray_the_flags_count(annotation: str) -> None:
+    assert effect("ray start --head --port=7", "--port=8", annotation=annotation) == InEffect(Settings(port=8))
+
+
+def test_an_own_start_that_the_command_does_not_show_is_where_the_flags_say() -> None:
+    assert effect("/entry.sh", "--port=8", annotation="own") == InEffect(Settings(port=8))
+
+
+def test_the_flags_that_say_the_same_need_no_warning() -> None:
+    assert effect("ray start --head --port=7", "--port=7") == InEffect(Settings(port=7))
+
+
+@pytest.mark.parametrize(
+    ("options", "number", "words", "remedy"),
+    [
+        ("--port=7", 7, "--port=7", "--port=7"),
+        ("", 6379, "no --port", "--port=6379"),
+    ],
+    ids=["a number", "Ray's default"],
+)
+def test_flags_that_say_otherwise_are_warned_of(options: str, number: int, words: str, remedy: str) -> None:
+    found = effect(f"ray start --head {options}", "--port=8")
+    assert found.settings == Settings(port=number)
+    assert [warning.text for warning in found.warnings] == [
+        f"The command starts Ray with {words}, so its port is {number}, but the Job has --port=8. "
+        f"Write {remedy} in plugins.ray or in ray.volcano.sh/args of every template, or --port=8 in the command."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("option", "field", "lost", "flag"),
+    [
+        ("--port=$P", "port", "RAY_ADDRESS and the container's port gcs are left out", "--port"),
+        (
+            "--dashboard-port=$P",
+            "dashboard_port",
+            "RAY_API_SERVER_ADDRESS and the container's port dashboard are left out",
+            "--dashboardPort",
+        ),
+        (
+            "--ray-client-server-port=$P",
+            "client_port",
+            "the container's port client-server is left out",
+            "--clientPort",
+        ),
+    ],
+)
+def test_a_port_that_only_the_running_container_knows(option: str, field: str, lost: str, flag: str) -> None:
+    found = effect(f"ray start --head {option}")
+    default = getattr(DEFAULTS, field)
+    assert (found.settings, found.unknown) == (DEFAULTS, frozenset({field}))
+    assert [warning.text for warning in found.warnings] == [
+        f"The command starts Ray with {option}, a port that is known only when it runs: {lost}, and the head's "
+        f"Service has {default}. Write the number in the command, or also as {flag}=N in ray.volcano.sh/args of "
+        "every template."
+    ]
+    assert effect(f"ray start --head {option}", f"{flag}=7") == InEffect(parse([f"{flag}=7"], "args").settings)
+
+
+@pytest.mark.parametrize(
+    ("script", "flags"),
+    [
+        ("ray start --head", {}),
+        ("ray start --head --port=6379 --dashboard-port=8265", {}),
+        (
+            "ray start --head --port=6344 --dashboard-port=8260 --ray-client-server-port=9",
+            {"port": "--port=6344", "dashboard_port": "--dashboardPort=8260", "client_port": "--clientPort=9"},
+        ),
+        ("ray start --head --port=$P", {}),
+        ("ray start --head $ARGS", {}),
+        ("python a.py", {}),
+    ],
+)
+def test_other_nodes_are_told_of_ports_that_are_not_the_default(script: str, flags: dict[str, str]) -> None:
+    assert told_flags(decided(sh(script))) == flags
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "ray -a " * 50_000 + "starting '",
+        "ray " * 100_000 + "starting",
+        "cat <<E\n" + "ray start\n" * 20_000,
+        "eval " * 50_000 + "ray start",
+        "bash -c " * 50_000 + "ray start",
+        "env " * 50_000 + "ray start",
+        "ray start " * 50_000,
+        "$(ray starting " * 50_000,
+        "`ray starting " * 50_000,
+        "CMD='ray $CMD'; $CMD start",
+        "# ray start\n" * 50_000,
+        "ray start\n" + "${A " * 80_000,
+        "A='" + "ray x " * 20_000 + " start'\n" + "$A\n" * 40_000,
+        "".join(f"A{number}='ray start'\neval $A{number}\n" for number in range(10_000)),
+    ],
+    ids=[
+        "options",
+        "rays",
+        "document",
+        "eval",
+        "bash",
+        "env",
+        "starts",
+        "substitutions",
+        "backticks",
+        "itself",
+        "comments",
+        "braces without an end",
+        "a long variable, often",
+        "many variables",
+    ],
+)
+def test_the_time_grows_with_the_text(script: str) -> None:
+    """A pod of any content is answered within the apiserver's patience."""
+    begin = time.process_time()
+    decided(sh(script))
+    assert time.process_time() - begin < 5

@@ -1,0 +1,1 @@
+"""The webhook server: AdmissionReviews in, verdicts out."""

@@ -1,0 +1,1 @@
+"""A Volcano Job becomes a Ray cluster. Pure functions."""

@@ -1,0 +1,1 @@
+"""A pod of a Volcano Job becomes a Ray node. Pure functions."""
