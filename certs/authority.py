@@ -1,6 +1,7 @@
-"""Certificates as values: an authority, the leaf that it issues, and what can be asked of either.
+"""Certificates as values: an authority, the leaf that it issues, and questions about either.
 
-Core: no I/O and no clock. Certificates and keys are PEM in `bytes`, moments are aware datetimes.
+This is core code without I/O and without a clock. Certificates and keys are PEM in
+`bytes`. Moments are aware datetimes.
 """
 
 from __future__ import annotations
@@ -18,17 +19,22 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from webhook.errors import CertificateError
+from certs.errors import CertificateError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_Signer = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+_SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
+# A certificate begins before it is issued, for clients whose clock is behind. A short-lived
+# one begins a tenth of its life before, or it would be due for renewal when it is issued.
 _BACKDATING = timedelta(hours=1)
-_BACKDATED_SHARE = 10  # at most a tenth of the lifetime
-_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm)  # what `cryptography` raises for a bad PEM
-_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
+_BACKDATED_SHARE = 10
+
+# What `cryptography` raises for PEM that it cannot read.
+_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm)
+
+_PEM_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 _DNS_NAME = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
@@ -37,8 +43,8 @@ class Pair:
     """A certificate and its private key.
 
     Attributes:
-        certificate: PEM; more certificates may follow the first, and only the first is looked at.
-        key: PEM, unencrypted. Left out of `repr`, so that no log line ever shows it.
+        certificate: PEM. More certificates may follow, but only the first is looked at.
+        key: PEM, unencrypted. It is left out of `repr`, so that no log line ever shows it.
     """
 
     certificate: bytes
@@ -46,130 +52,152 @@ class Pair:
 
 
 def new_authority(now: datetime, lifetime: timedelta) -> Pair:
-    """Make a self-signed CA of ECDSA P-256 under a name that no other CA has.
+    """Make a self-signed CA with an ECDSA P-256 key, under a name that no other CA has.
 
-    The name is unique because OpenSSL looks issuers up by name: of two CAs with one name in a bundle it may
-    try the wrong one.
+    The name is unique because OpenSSL looks issuers up by name. If two CAs in a bundle had
+    one name, it might try the wrong one.
 
     Args:
-        now: The moment of issue. The certificate is valid from an hour before it, for clients whose clock
-            is behind (a lifetime under ten hours: a tenth of it before, or a short one would be born due).
-        lifetime: From `now` to its end.
+        now: The moment of issue. The certificate is valid from an hour before it, or from a
+            tenth of its lifetime before it if that is less.
+        lifetime: From `now` to the certificate's end.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    name = _name(f"volray CA {secrets.token_hex(8)}")
+    name = _x509_name(f"volray CA {secrets.token_hex(8)}")
+    is_authority = x509.BasicConstraints(ca=True, path_length=0)
+    usage = _key_usage(key_cert_sign=True, crl_sign=True)
     builder = (
-        _builder(name, name, key, now, lifetime)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(key_cert_sign=True, crl_sign=True), critical=True)
+        _certificate_builder(name, name, key, now, lifetime)
+        .add_extension(is_authority, critical=True)
+        .add_extension(usage, critical=True)
     )
-    return _signed(builder, key, key)
+    return _signed_pair(builder, key, key)
 
 
 def issue(authority: Pair, hosts: Sequence[str], now: datetime, lifetime: timedelta) -> Pair:
-    """Issue a server's leaf of ECDSA P-256 that passes `ssl.VERIFY_X509_STRICT`.
+    """Issue a leaf for a server with an ECDSA P-256 key, which passes `ssl.VERIFY_X509_STRICT`.
 
     Args:
-        authority: The CA; its key is ECDSA or RSA.
-        hosts: DNS names and IP addresses, each written as it is to be in the subject alternative names.
-        now: The moment of issue; backdated as in `new_authority`.
-        lifetime: From `now` to its end, cut to the authority's own end: a leaf that outlives its CA would
-            look valid and verify nowhere.
+        authority: The CA. Its key is ECDSA or RSA.
+        hosts: DNS names and IP addresses, each as the subject alternative names spell it.
+        now: The moment of issue, from which the beginning is counted as in `new_authority`.
+        lifetime: From `now` to the leaf's end. It is cut to the authority's end, because a
+            leaf that outlives its CA looks valid and verifies nowhere.
 
     Raises:
-        CertificateError: No host, one that is no host, or an authority that is expired or unusable.
+        CertificateError: There is no host, something is not a host, or the authority is
+            expired or unusable.
     """
-    issuer, signer = _certificate(authority.certificate), _signer(authority.key)
-    if now >= issuer.not_valid_after_utc:
-        raise CertificateError(f"The authority expired on {issuer.not_valid_after_utc:%F %T} UTC: renew it first.")
+    issuer = _load_certificate(authority.certificate)
+    signing_key = _load_signing_key(authority.key)
+    end = issuer.not_valid_after_utc
+    if now >= end:
+        raise CertificateError(f"The authority expired on {end:%F %T} UTC. Renew it first.")
     key = ec.generate_private_key(ec.SECP256R1())
-    lifetime = min(lifetime, issuer.not_valid_after_utc - _whole(now))
+    lifetime = min(lifetime, end - _rounded_up(now))
+    is_leaf = x509.BasicConstraints(ca=False, path_length=None)
+    usage = _key_usage(digital_signature=True)
+    purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+    issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(signing_key.public_key())
     builder = (
-        _builder(_name("volray"), issuer.subject, key, now, lifetime)
+        _certificate_builder(_x509_name("volray"), issuer.subject, key, now, lifetime)
         .add_extension(_alternative_names(hosts), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(digital_signature=True), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+        .add_extension(is_leaf, critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(purpose, critical=False)
+        .add_extension(issuer_key, critical=False)
     )
-    return _signed(builder, key, signer)
+    return _signed_pair(builder, key, signing_key)
 
 
 def matches(pair: Pair) -> bool:
-    """Tell whether the key belongs to the certificate; garbage in either is no match."""
+    """Tell whether the key belongs to the certificate. It does not if either is garbage."""
     try:
         key = serialization.load_pem_private_key(pair.key, password=None)
-        return key.public_key() == _certificate(pair.certificate).public_key()
+        certificate = _load_certificate(pair.certificate)
+        return key.public_key() == certificate.public_key()
     except (CertificateError, *_UNREADABLE):
         return False
 
 
 def signed_by(certificate: bytes, authority_certificate: bytes) -> bool:
-    """Tell whether the authority's name and key are those that issued the certificate; garbage: no."""
+    """Tell whether the authority issued the certificate, by its name and its key.
+
+    It did not if either is garbage.
+    """
     try:
-        _certificate(certificate).verify_directly_issued_by(_certificate(authority_certificate))
+        issuer = _load_certificate(authority_certificate)
+        _load_certificate(certificate).verify_directly_issued_by(issuer)
     except (CertificateError, InvalidSignature, *_UNREADABLE):
         return False
     return True
 
 
 def not_after(certificate: bytes) -> datetime:
-    """Return the end of the certificate's life, in UTC.
+    """Return the end of the certificate's life in UTC.
 
     Raises:
-        CertificateError: It is no certificate.
+        CertificateError: It is not a certificate.
     """
-    return _certificate(certificate).not_valid_after_utc
+    return _load_certificate(certificate).not_valid_after_utc
 
 
 def renew_at(certificate: bytes) -> datetime:
-    """Return when two thirds of the certificate's life are over, in UTC: the last third is for trouble.
+    """Return the moment in UTC when two thirds of the certificate's life are over.
+
+    The last third is left for whatever may delay a renewal.
 
     Raises:
-        CertificateError: It is no certificate.
+        CertificateError: It is not a certificate.
     """
-    loaded = _certificate(certificate)
+    loaded = _load_certificate(certificate)
     life = loaded.not_valid_after_utc - loaded.not_valid_before_utc
     return loaded.not_valid_before_utc + life * 2 / 3
 
 
 def issued_at(certificate: bytes) -> datetime:
-    """Return the `now` that `new_authority` was given, rounded up to a second: the backdating undone.
+    """Return the `now` that `new_authority` was given, rounded up to a second.
 
-    So an authority's age is in its certificate, and replicas need not agree on it anywhere else.
+    This undoes the backdating. An authority's age is thus in its certificate, and replicas
+    need not agree on it anywhere else.
 
     Raises:
-        CertificateError: It is no certificate.
+        CertificateError: It is not a certificate.
     """
-    loaded = _certificate(certificate)
+    loaded = _load_certificate(certificate)
     life = loaded.not_valid_after_utc - loaded.not_valid_before_utc
-    return loaded.not_valid_before_utc + min(_BACKDATING, _whole_share(life, _BACKDATED_SHARE + 1))
+    # The life includes the backdated share of the lifetime, hence one part more.
+    backdated = min(_BACKDATING, _whole_seconds(life, _BACKDATED_SHARE + 1))
+    return loaded.not_valid_before_utc + backdated
 
 
 def is_valid(certificate: bytes, now: datetime) -> bool:
     """Tell whether `now` is within the certificate's life.
 
-    One that begins later than `now` was made by a clock that ran ahead, and no client accepts it yet.
+    A certificate that begins later than `now` was made by a clock that ran ahead. No client
+    accepts it yet.
 
     Raises:
-        CertificateError: It is no certificate.
+        CertificateError: It is not a certificate.
     """
-    loaded = _certificate(certificate)
+    loaded = _load_certificate(certificate)
     return loaded.not_valid_before_utc <= now < loaded.not_valid_after_utc
 
 
 def hosts_of(certificate: bytes) -> frozenset[str]:
-    """Return the DNS names and IP addresses that the certificate is for, as `canonical_host` writes them.
+    """Return the hosts that the certificate is for, as `canonical_host` spells them.
 
     Raises:
-        CertificateError: It is no certificate.
+        CertificateError: It is not a certificate.
     """
+    extensions = _load_certificate(certificate).extensions
     try:
-        names = _certificate(certificate).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return frozenset()
+    dns_names = [name.lower() for name in names.get_values_for_type(x509.DNSName)]
     addresses = map(str, names.get_values_for_type(x509.IPAddress))
-    return frozenset(map(str.lower, names.get_values_for_type(x509.DNSName))).union(addresses)
+    return frozenset([*dns_names, *addresses])
 
 
 def canonical_host(host: str) -> str:
@@ -184,74 +212,94 @@ def canonical_host(host: str) -> str:
         pass
     if not _DNS_NAME.fullmatch(host.lower()):
         raise CertificateError(
-            f"{host!r} is neither a DNS name nor an IP address: write it without scheme, port or brackets."
+            f"{host!r} is neither a DNS name nor an IP address. "
+            "Write it without scheme, port and brackets."
         )
     return host.lower()
 
 
 def split_bundle(pem: bytes) -> tuple[bytes, ...]:
-    """Return the certificates in a bundle, each as PEM of its own; whatever is not one is left out."""
-    return tuple(block + b"\n" for block in _BLOCK.findall(pem) if _is_certificate(block))
+    """Return the certificates in a bundle, each as PEM of its own.
+
+    Blocks that are not certificates are left out.
+    """
+    certificates = filter(_is_certificate, _PEM_BLOCK.findall(pem))
+    return tuple(block + b"\n" for block in certificates)
 
 
-def _certificate(pem: bytes) -> x509.Certificate:
+def _load_certificate(pem: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(pem)
     except _UNREADABLE as error:
-        raise CertificateError("What should be a certificate in PEM is none.") from error
+        raise CertificateError("This is not a certificate in PEM.") from error
 
 
 def _is_certificate(pem: bytes) -> bool:
     try:
-        _certificate(pem)
+        _load_certificate(pem)
     except CertificateError:
         return False
     return True
 
 
-def _signer(pem: bytes) -> _Signer:
+def _load_signing_key(pem: bytes) -> _SigningKey:
     try:
         key = serialization.load_pem_private_key(pem, password=None)
     except _UNREADABLE:
-        # Without the cause: nothing about a private key belongs in a log.
-        raise CertificateError("The authority's key is no unencrypted private key in PEM.") from None
-    if not isinstance(key, _Signer):
+        # Without the cause, because nothing about a private key belongs in a log.
+        raise CertificateError(
+            "The authority's key is not an unencrypted private key in PEM."
+        ) from None
+    if not isinstance(key, _SigningKey):
         raise CertificateError("The authority's key is neither ECDSA nor RSA.")
     return key
 
 
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime, lifetime: timedelta
+def _certificate_builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    now: datetime,
+    lifetime: timedelta,
 ) -> x509.CertificateBuilder:
+    issued = _rounded_up(now)
+    backdating = min(_BACKDATING, _whole_seconds(lifetime, _BACKDATED_SHARE))
+    own_key = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(_whole(now) - min(_BACKDATING, _whole_share(lifetime, _BACKDATED_SHARE)))
-        .not_valid_after(_whole(now) + lifetime)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .not_valid_before(issued - backdating)
+        .not_valid_after(issued + lifetime)
+        .add_extension(own_key, critical=False)
     )
 
 
-def _signed(builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey, signer: _Signer) -> Pair:
-    return Pair(
-        certificate=builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM),
-        key=key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ),
+def _signed_pair(
+    builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey, signing_key: _SigningKey
+) -> Pair:
+    certificate = builder.sign(signing_key, hashes.SHA256())
+    key_pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     )
+    return Pair(certificate.public_bytes(serialization.Encoding.PEM), key_pem)
 
 
-def _name(common_name: str) -> x509.Name:
+def _x509_name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
 def _alternative_names(hosts: Sequence[str]) -> x509.SubjectAlternativeName:
     if not hosts:
-        raise CertificateError("A certificate needs a host: clients look at nothing but its alternative names.")
-    return x509.SubjectAlternativeName(list(map(_general_name, sorted(set(map(canonical_host, hosts))))))
+        raise CertificateError(
+            "A certificate needs a host, because clients look at its alternative names only."
+        )
+    distinct = set(map(canonical_host, hosts))
+    return x509.SubjectAlternativeName(list(map(_general_name, sorted(distinct))))
 
 
 def _general_name(host: str) -> x509.GeneralName:
@@ -261,7 +309,9 @@ def _general_name(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
 
 
-def _usage(*, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False) -> x509.KeyUsage:
+def _key_usage(
+    *, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False
+) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=digital_signature,
         key_cert_sign=key_cert_sign,
@@ -275,11 +325,19 @@ def _usage(*, digital_signature: bool = False, key_cert_sign: bool = False, crl_
     )
 
 
-def _whole(moment: datetime) -> datetime:
-    """Round up to the second, which is all that X.509 keeps: down would make an authority seem older."""
-    return moment if not moment.microsecond else moment.replace(microsecond=0) + timedelta(seconds=1)
+def _rounded_up(moment: datetime) -> datetime:
+    """Round up to the second, which is all that X.509 keeps.
+
+    Rounding down would make an authority seem older than it is.
+    """
+    if moment.microsecond == 0:
+        return moment
+    return moment.replace(microsecond=0) + timedelta(seconds=1)
 
 
-def _whole_share(span: timedelta, parts: int) -> timedelta:
-    """Return one part of the span in whole seconds, so that the share can be found again from the sum."""
+def _whole_seconds(span: timedelta, parts: int) -> timedelta:
+    """Return one part of a span in whole seconds.
+
+    Whole seconds allow `issued_at` to find the same share again from the whole life.
+    """
     return timedelta(seconds=span // timedelta(seconds=1) // parts)

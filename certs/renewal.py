@@ -1,4 +1,4 @@
-"""Keeps the authorities, what clients trust, and the leaf in step with the clock."""
+"""Renews the authorities and the leaf in time, and tells clients whom to trust."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from certs.authority import Pair, canonical_host, issue
-from certs.rotation import BUNDLE, KEY, NEXT_KEY, Authorities, Policy, leaf_is_due, next_authorities
+from certs.rotation import (
+    BUNDLE,
+    KEY,
+    NEXT_KEY,
+    Authorities,
+    Policy,
+    leaf_is_due,
+    next_authorities,
+)
 from certs.store import LEAF, LEAF_KEY
 
 if TYPE_CHECKING:
@@ -17,13 +25,14 @@ if TYPE_CHECKING:
 
 
 def is_provided(files: Mapping[str, bytes]) -> bool:
-    """Tell whether the pair in a directory is somebody else's: cert-manager's, a mounted Secret's.
+    """Tell whether the pair in a directory was provided by cert-manager or a mounted Secret.
 
-    It is when there is a part of a pair and no `ca.key`, since volray writes the key of its CA before its pair. To be
-    asked of a directory that would hold the CA too, and not of a replica's own leaf directory in a cluster,
-    which has no `ca.key` although everything in it is ours.
+    It was if there is a part of a pair and no `ca.key`, since volray writes the key of its CA
+    before its pair. Ask this only of a directory that would hold the CA too. A replica's own
+    directory in a cluster has no `ca.key`, although volray wrote everything in it.
     """
-    return (LEAF in files or LEAF_KEY in files) and KEY not in files
+    has_part_of_pair = LEAF in files or LEAF_KEY in files
+    return has_part_of_pair and KEY not in files
 
 
 def _utc_now() -> datetime:
@@ -35,9 +44,10 @@ class Step:
     """What a step found or did.
 
     Attributes:
-        bundle: PEM of the CAs that clients are to trust.
-        published: Whether clients can see that bundle; always so without anywhere to publish it.
-        issued: Whether the leaf in the directory is another than before.
+        bundle: PEM of the CAs for clients to trust.
+        published: Whether clients can see that bundle. Always so when there is nowhere to
+            publish it.
+        issued: Whether the directory has another leaf than before.
     """
 
     bundle: bytes
@@ -46,32 +56,34 @@ class Step:
 
 
 @dataclass(frozen=True)
-class _Sighting:
+class _PublishedBundle:
+    """A bundle that was read back from where clients look, and since when."""
+
     bundle: bytes
     since: datetime
 
 
 class Renewal:
-    """Renews the CA and the leaf; to be stepped every minute or so, and at once at the start.
+    """Renews the CA and the leaf. Call `step` at the start and then about every minute.
 
     Args:
-        store: Keeps the CA; in a cluster the Secret that all replicas share.
-        directory: Keeps the leaf for the server (and a copy of the bundle): a replica's own. The very same
-            object as `store` when one directory has both.
+        store: Keeps the CA. In a cluster it is the Secret that all replicas share.
+        directory: Keeps the leaf for the server and a copy of the bundle. It is the replica's
+            own, or the very same object as `store` when one directory has both.
         hosts: DNS names and IP addresses that the leaf is for.
         policy: How long things live.
-        publish: Shows clients a bundle and tells whether they can see it (`certs.cluster.publish_bundle`);
-            None when they read the directory.
+        publish: Shows clients a bundle and returns whether they can see it, for example
+            `certs.publish.publish_bundle`. None when they read the directory.
         clock: Aware wall-clock time.
-        provided: The pair is somebody else's (see `is_provided`): nothing is ever written. An explicit
-            decision of whoever starts the server, because a replica's own leaf directory looks just like a
-            mounted Secret after a restart of its container.
+        provided: Whether others provide the pair (see `is_provided`), so that nothing is ever
+            written. The caller decides this, because a replica's own directory looks just
+            like a mounted Secret after a restart of its container.
 
     Raises:
-        CertificateError: One of `hosts` is no host.
+        CertificateError: One of `hosts` is not a host.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a decision of the caller's
+    def __init__(  # noqa: PLR0913 - the caller decides each
         self,
         store: Store,
         directory: Store,
@@ -89,20 +101,20 @@ class Renewal:
         self._publish = publish
         self._clock = clock
         self._provided = provided
-        self._sighting: _Sighting | None = None
+        self._published: _PublishedBundle | None = None
 
     def step(self) -> Step | None:
         """Bring the authorities forward, publish their bundle, and issue a leaf when one is due.
 
-        A bundle that cannot be published keeps the upcoming CA waiting, never the leaf: the error is raised
-        after the leaf has been looked after.
+        A bundle that cannot be published keeps the upcoming CA waiting, but never the leaf.
+        The error is raised after a leaf that is due was issued.
 
         Returns:
             None when the pair is provided.
 
         Raises:
             CertificateError: Something cannot be kept where it should be.
-            ClusterError: The Secret or the bundle's place cannot be reached.
+            ClusterError: The apiserver refused a request or did not answer it.
         """
         if self._provided:
             return None
@@ -110,48 +122,63 @@ class Renewal:
         before = self._directory.read().get(LEAF)
         held = self._store.update(lambda files: self._brought_forward(files, now))
         try:
-            published = self._show(held[BUNDLE], now)
+            published = self._publish_bundle(held[BUNDLE], now)
         finally:
             if self._store is not self._directory:
-                self._directory.update(lambda files: self._with_leaf(files, _authorities(held), now))
-        return Step(held[BUNDLE], published, issued=self._directory.read().get(LEAF) != before)
+                authorities = _stored_authorities(held)
+                self._directory.update(lambda files: self._with_leaf(files, authorities, now))
+        after = self._directory.read().get(LEAF)
+        return Step(held[BUNDLE], published, issued=after != before)
 
     def _brought_forward(self, files: Files, now: datetime) -> Files:
         state = Authorities.from_files(files)
         following = next_authorities(state, now, self._policy, self._is_trusted(state, now))
         others = {name: files[name] for name in files.keys() - {BUNDLE, KEY, NEXT_KEY}}
         changed = others | following.to_files()
-        return self._with_leaf(changed, following, now) if self._store is self._directory else changed
+        if self._store is not self._directory:
+            return changed
+        # One directory has both, so the leaf is written in the same change.
+        return self._with_leaf(changed, following, now)
 
     def _with_leaf(self, files: Files, authorities: Authorities, now: datetime) -> Files:
-        leaf = Pair(files[LEAF], files[LEAF_KEY]) if {LEAF, LEAF_KEY} <= files.keys() else None
+        leaf = None
+        if LEAF in files and LEAF_KEY in files:
+            leaf = Pair(files[LEAF], files[LEAF_KEY])
         if leaf is None or leaf_is_due(leaf, authorities, self._hosts, now):
             leaf = issue(authorities.current, self._hosts, now, self._policy.leaf_lifetime)
-        return files | {BUNDLE: b"".join(authorities.bundle), LEAF: leaf.certificate, LEAF_KEY: leaf.key}
+        bundle = b"".join(authorities.bundle)
+        return {**files, BUNDLE: bundle, LEAF: leaf.certificate, LEAF_KEY: leaf.key}
 
     def _is_trusted(self, state: Authorities | None, now: datetime) -> bool:
         """Tell whether clients have been able to see the bundle for the whole overlap.
 
-        Counted from when it was first read back, not from when the CA was made: publishing may have failed
-        for hours in between, and a client follows with a delay.
+        The overlap counts from when the bundle was first read back, not from when the CA was
+        made. Publishing may have failed for hours in between, and clients follow with a delay.
         """
         if self._publish is None:
             return True
-        if state is None or self._sighting is None or self._sighting.bundle != b"".join(state.bundle):
+        if state is None or self._published is None:
             return False
-        return now >= self._sighting.since + self._policy.overlap
+        if self._published.bundle != b"".join(state.bundle):
+            return False
+        return now >= self._published.since + self._policy.overlap
 
-    def _show(self, bundle: bytes, now: datetime) -> bool:
+    def _publish_bundle(self, bundle: bytes, now: datetime) -> bool:
         if self._publish is None:
             return True
-        last, self._sighting = self._sighting, None
+        before = self._published
+        # Forgotten first, in case publishing raises an error.
+        self._published = None
         if not self._publish(bundle):
             return False
-        self._sighting = last if last and last.bundle == bundle else _Sighting(bundle, now)
+        if before is not None and before.bundle == bundle:
+            self._published = before
+        else:
+            self._published = _PublishedBundle(bundle, now)
         return True
 
 
-def _authorities(files: Files) -> Authorities:
+def _stored_authorities(files: Files) -> Authorities:
     authorities = Authorities.from_files(files)
     assert authorities is not None  # noqa: S101 - they were just written from one
     return authorities

@@ -1,4 +1,4 @@
-"""Every error that volray raises on purpose."""
+"""Every error that webhook raises on purpose. Those of certs are in `certs.errors`."""
 
 from __future__ import annotations
 
@@ -50,14 +50,6 @@ class ReviewError(VolrayError):
 
 class AddressError(VolrayError):
     """A host and port that cannot be listened on."""
-
-
-class CertificateError(VolrayError):
-    """A certificate, a key or the place that keeps them cannot be used as it is."""
-
-
-class ClusterError(VolrayError):
-    """The apiserver refused or did not answer."""
 
 
 class NotLeadingError(VolrayError):

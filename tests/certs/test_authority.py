@@ -22,8 +22,8 @@ from certs.authority import (
     signed_by,
     split_bundle,
 )
+from certs.errors import CertificateError
 from tests.certs.trusting import DAY, HOST, HOUR, MINUTE, NOW, SECOND, trusts
-from webhook.errors import CertificateError
 
 AUTHORITY = new_authority(NOW, 365 * DAY)
 OTHER = new_authority(NOW, 365 * DAY)
@@ -151,9 +151,9 @@ def test_a_leaf_for_nobody_is_refused() -> None:
     ("authority", "now", "sentence"),
     [
         (AUTHORITY, NOW + 365 * DAY, "expired on 2028-01-01 12:00:00 UTC"),
-        (Pair(b"garbage", AUTHORITY.key), NOW, "should be a certificate"),
-        (Pair(AUTHORITY.certificate, b"garbage"), NOW, "no unencrypted private key"),
-        (Pair(AUTHORITY.certificate, ENCRYPTED_PEM), NOW, "no unencrypted private key"),
+        (Pair(b"garbage", AUTHORITY.key), NOW, "not a certificate"),
+        (Pair(AUTHORITY.certificate, b"garbage"), NOW, "not an unencrypted private key"),
+        (Pair(AUTHORITY.certificate, ENCRYPTED_PEM), NOW, "not an unencrypted private key"),
         (Pair(AUTHORITY.certificate, ED25519_PEM), NOW, "neither ECDSA nor RSA"),
     ],
 )

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from certs.errors import CertificateError
 from certs.store import DirectoryStore
-from webhook.errors import CertificateError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,11 +109,11 @@ def test_updates_from_many_threads_are_all_kept(tmp_path: Path) -> None:
 def test_a_path_that_cannot_be_written_to_is_named_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file", tmp_path / "file" / "below", "/proc/volray"):
-        with pytest.raises(CertificateError, match=f"Cannot write to {path} .*give a directory"):
+        with pytest.raises(CertificateError, match=f"Cannot write to {path} .*Give a directory"):
             DirectoryStore(path).update(lambda files: files)
 
 
 def test_a_path_that_cannot_be_read_is_named_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "tls.crt").mkdir()
-    with pytest.raises(CertificateError, match=f"Cannot read {tmp_path} .*give a directory"):
+    with pytest.raises(CertificateError, match=f"Cannot read {tmp_path} .*Give a directory"):
         DirectoryStore(tmp_path).read()

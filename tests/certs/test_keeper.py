@@ -13,10 +13,10 @@ import uvloop
 from cryptography.hazmat.primitives import serialization
 
 from certs.authority import Pair, issue, new_authority, not_after
+from certs.errors import CertificateError
 from certs.serving import Keeper
 from certs.store import DirectoryStore
 from tests.certs.trusting import DAY, HOST, HOUR
-from webhook.errors import CertificateError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certs.authority import Pair, issue, matches, new_authority, not_after, renew_at, signed_by, split_bundle
+from certs.errors import CertificateError, ClusterError
 from certs.renewal import Renewal, is_provided
 from certs.rotation import Authorities, Policy
 from certs.store import DirectoryStore
 from tests.certs.trusting import DAY, HOST, MINUTE, NOW, MemoryStore, trusts
-from webhook.errors import CertificateError, ClusterError
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certs.authority import Pair, is_valid, issue, issued_at, new_authority, not_after, renew_at
+from certs.errors import CertificateError
 from certs.rotation import Authorities, Policy, leaf_is_due, next_authorities
 from tests.certs.trusting import DAY, HOST, HOUR, MINUTE, NOW, SECOND, trusts
-from webhook.errors import CertificateError
 
 POLICY = Policy(authority_lifetime=30 * DAY, leaf_lifetime=9 * DAY, overlap=10 * MINUTE)
 FRESH = next_authorities(None, NOW, POLICY)

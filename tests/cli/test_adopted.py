@@ -4,33 +4,27 @@ from __future__ import annotations
 
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from click.testing import CliRunner, Result
 
-from certs.cluster import ApiError, Cluster
+from tests.apiserver.memory import Apiserver
 from tests.jobs.jobs import OPT_IN, asking, job, labelled, task
 from webhook.cli.adopted import Row, adopted_jobs, table
 from webhook.cli.main import main
+from webhook.k8s.client import ApiError, Client
+from webhook.k8s.paths import JOBS
 
 if TYPE_CHECKING:
     from webhook.names import Object
 
 
-class Pages:
+def holding(*jobs: Object) -> Apiserver:
     """An apiserver that gives two Jobs at a time."""
-
-    def __init__(self, *jobs: Object) -> None:
-        self.jobs, self.paths = jobs, list[str]()
-
-    def get(self, path: str) -> Object:
-        self.paths.append(path)
-        query = parse_qs(urlsplit(path).query)
-        assert int(query["limit"][0]) > 0
-        start = int(query.get("continue", ["0"])[0].removeprefix("a/b="))
-        more = {"continue": f"a/b={start + 2}"} if start + 2 < len(self.jobs) else {}
-        return {"metadata": more, "items": list(self.jobs[start : start + 2])}
+    apiserver = Apiserver(page=2)
+    for body in jobs:
+        apiserver.place(JOBS, body)
+    return apiserver
 
 
 def live(name: str, phase: str | None = "Running", body: Object | None = None) -> Object:
@@ -40,16 +34,16 @@ def live(name: str, phase: str | None = "Running", body: Object | None = None) -
 
 
 def test_every_page_is_read_and_the_nodes_are_counted() -> None:
-    api = Pages(*(live(f"job-{number}") for number in range(5)))
+    api = holding(*(live(f"job-{number}") for number in range(5)))
     assert list(adopted_jobs(api, None)) == [Row("team", f"job-{number}", "Running", 3) for number in range(5)]
-    assert len(api.paths) == 3
-    assert all(path.startswith("/apis/batch.volcano.sh/v1alpha1/jobs?") for path in api.paths)
+    assert [request.path for request in api.requests] == [JOBS] * 3
+    assert {request.query["limit"] for request in api.requests} == {"250"}
 
 
 def test_one_namespace() -> None:
-    api = Pages()
+    api = holding()
     assert list(adopted_jobs(api, "team")) == []
-    assert api.paths[0].startswith("/apis/batch.volcano.sh/v1alpha1/namespaces/team/jobs?")
+    assert api.requests[0].path == "/apis/batch.volcano.sh/v1alpha1/namespaces/team/jobs"
 
 
 @pytest.mark.parametrize(
@@ -67,7 +61,7 @@ def test_one_namespace() -> None:
     ],
 )
 def test_who_is_listed(whole: Object, rows: list[Row]) -> None:
-    assert list(adopted_jobs(Pages(whole), None)) == rows
+    assert list(adopted_jobs(holding(whole), None)) == rows
 
 
 def test_columns_stand_below_each_other() -> None:
@@ -79,23 +73,23 @@ def test_columns_stand_below_each_other() -> None:
 
 
 def run(monkeypatch: pytest.MonkeyPatch, api: Any, *options: str) -> Result:
-    monkeypatch.setattr(Cluster, "from_environment", lambda: api)
+    monkeypatch.setattr(Client, "from_environment", lambda: api)
     return CliRunner().invoke(main, ["adopted", *options])
 
 
 def test_the_command_prints_them_sorted(monkeypatch: pytest.MonkeyPatch) -> None:
-    api = Pages(live("b"), live("a"))
+    api = holding(live("b"), live("a"))
     result = run(monkeypatch, api, "-A")
     assert result.exit_code == 0
     assert [line.split()[1] for line in result.stdout.splitlines()] == ["NAME", "a", "b"]
-    assert "/namespaces/" not in api.paths[0]
+    assert "/namespaces/" not in api.requests[0].path
 
 
 def test_the_command_looks_into_the_default_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
-    api = Pages()
+    api = holding()
     result = run(monkeypatch, api)
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No adopted Jobs found.\n")
-    assert "/namespaces/default/jobs" in api.paths[0]
+    assert "/namespaces/default/jobs" in api.requests[0].path
 
 
 def test_a_cluster_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The whole controller over HTTP against the peer: the life of a Service, replicas, faults, and the writes counted."""
+"""The whole controller over HTTP against an apiserver in memory: a Service's life, replicas, faults, and the writes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.controller.objects import job, owner, task
-from tests.controller.peer import Peer, client, over_http
-from webhook.controller.api import JOBS, SERVICES
-from webhook.controller.events import EVENTS
-from webhook.controller.health import Health, Metrics, SideServer
-from webhook.controller.lease import LEASES, Terms
-from webhook.controller.run import Controller, Options
+from tests.apiserver.front import client, over_http
+from tests.apiserver.memory import Apiserver
+from tests.controller.head_service.objects import job, owner, task
+from webhook.controller.health import Health, SideServer
+from webhook.controller.metrics import Metrics
+from webhook.controller.run import Options, assemble
+from webhook.controller.runtime.lease import Terms
 from webhook.errors import NotLeadingError
+from webhook.k8s.paths import EVENTS, JOBS, LEASES, SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,7 @@ SVC = "demo-head-svc"
 class Replica:
     def __init__(self, url: str, **options: Any) -> None:
         defaults: dict[str, Any] = {"terms": QUICK, "server_seconds": 20.0, "silence_seconds": 25.0}
-        self.controller = Controller(
+        self.controller = assemble(
             client(url), Options("127.0.0.1", 0, "volray-controller", "volray-system", **{**defaults, **options})
         )
         self.error: NotLeadingError | None = None
@@ -61,9 +62,9 @@ class Replica:
 
 class Cluster:
     def __init__(self) -> None:
-        self.peer = Peer()
+        self.apiserver = Apiserver()
         self._stack = ExitStack()
-        self.url = self._stack.enter_context(over_http(self.peer))
+        self.url = self._stack.enter_context(over_http(self.apiserver)).url
         self._replicas: list[Replica] = []
 
     def start(self, **options: Any) -> Replica:
@@ -73,7 +74,7 @@ class Cluster:
 
     def leader(self, **options: Any) -> Replica:
         replica = self.start(**options)
-        self.peer.wait_for(lambda: replica.leads, "leadership")
+        self.apiserver.wait_for(lambda: replica.leads, "leadership")
         return replica
 
     def close(self) -> None:
@@ -82,34 +83,34 @@ class Cluster:
         self._stack.close()
 
     def service(self, name: str = SVC) -> Object | None:
-        return self.peer.find(SERVICES, name)
+        return self.apiserver.find(SERVICES, name)
 
     def until_made(self, name: str = SVC) -> Object:
-        self.peer.wait_for(lambda: self.service(name) is not None, name)
+        self.apiserver.wait_for(lambda: self.service(name) is not None, name)
         found = self.service(name)
         assert found is not None
         return found
 
     def until_gone(self, name: str = SVC) -> None:
-        self.peer.wait_for(lambda: self.service(name) is None, f"the end of {name}")
+        self.apiserver.wait_for(lambda: self.service(name) is None, f"the end of {name}")
 
     def until_said(self, reason: str) -> Object:
         def said() -> list[Object]:
-            return [event for event in self.peer.all(EVENTS) if event["reason"] == reason]
+            return [event for event in self.apiserver.all(EVENTS) if event["reason"] == reason]
 
-        self.peer.wait_for(lambda: bool(said()), reason)
+        self.apiserver.wait_for(lambda: bool(said()), reason)
         (event,) = said()
         return event
 
     def verbs(self) -> list[str]:
         """The writes of Services."""
-        return [verb for verb, _ in self.peer.writes("services")]
+        return [verb for verb, _ in self.apiserver.writes("services")]
 
     def settle(self, replica: Replica) -> None:
         """Another Job's Service comes only after everything before it."""
-        self.peer.put(JOBS, job("last", uid="uid-last"))
+        self.apiserver.place(JOBS, job("last", uid="uid-last"))
         self.until_made("last-head-svc")
-        self.peer.wait_for(lambda: not len(replica.controller.queue), "an empty queue")
+        self.apiserver.wait_for(lambda: replica.controller.waiting() == 0, "an empty queue")
 
 
 @pytest.fixture
@@ -121,25 +122,25 @@ def cluster() -> Iterator[Cluster]:
 
 def test_a_job_s_life_costs_one_write_for_each_turn(cluster: Cluster) -> None:
     cluster.leader()
-    cluster.peer.put(JOBS, job())
+    cluster.apiserver.place(JOBS, job())
     made = cluster.until_made()
     assert made["metadata"]["ownerReferences"][0]["uid"] == "uid-1"
     for phase in ("Pending", "Running", "Completing"):
-        cluster.peer.put(JOBS, job(phase=phase))
-    cluster.peer.put(JOBS, job(phase="Completed"))
+        cluster.apiserver.place(JOBS, job(phase=phase))
+    cluster.apiserver.place(JOBS, job(phase="Completed"))
     cluster.until_gone()
-    cluster.peer.put(JOBS, job(phase="Restarting"))
+    cluster.apiserver.place(JOBS, job(phase="Restarting"))
     cluster.until_made()
-    cluster.peer.put(JOBS, job(phase="Failed"))
+    cluster.apiserver.place(JOBS, job(phase="Failed"))
     cluster.until_gone()
     assert cluster.verbs() == ["create", "delete", "create", "delete"]
 
 
 def test_what_was_there_before_the_controller_is_put_right(cluster: Cluster) -> None:
     for name, phase in (("live", "Running"), ("over", "Failed"), ("ended", "Completed")):
-        cluster.peer.put(JOBS, job(name, uid=name, phase=phase))
+        cluster.apiserver.place(JOBS, job(name, uid=name, phase=phase))
     unlabelled = {"name": "over-head-svc", "namespace": "default", "ownerReferences": [owner("over", "over")]}
-    cluster.peer.put(SERVICES, {"metadata": unlabelled, "spec": {}})
+    cluster.apiserver.place(SERVICES, {"metadata": unlabelled, "spec": {}})
     cluster.leader()
     cluster.until_made("live-head-svc")
     cluster.until_gone("over-head-svc")
@@ -148,91 +149,91 @@ def test_what_was_there_before_the_controller_is_put_right(cluster: Cluster) -> 
 
 def test_a_service_that_was_deleted_or_edited_is_put_right(cluster: Cluster) -> None:
     cluster.leader()
-    cluster.peer.put(JOBS, job())
+    cluster.apiserver.place(JOBS, job())
     right = cluster.until_made()
-    cluster.peer.drop(SERVICES, SVC)
+    cluster.apiserver.drop(SERVICES, SVC)
     cluster.until_made()
     edits: list[Object] = [{"selector": {}}, {"ports": []}, {"type": "NodePort"}]
     for edit in edits:
         edited = cluster.until_made()
-        cluster.peer.put(SERVICES, {**edited, "spec": {**edited["spec"], **edit}})
-        cluster.peer.wait_for(lambda: cluster.until_made()["spec"] == right["spec"], str(edit))
+        cluster.apiserver.place(SERVICES, {**edited, "spec": {**edited["spec"], **edit}})
+        cluster.apiserver.wait_for(lambda: cluster.until_made()["spec"] == right["spec"], str(edit))
     assert cluster.verbs() == ["create", "create", *["update"] * 3]
 
 
 def test_a_service_that_lost_its_label_gets_it_back(cluster: Cluster) -> None:
     cluster.leader()
-    cluster.peer.put(JOBS, job())
+    cluster.apiserver.place(JOBS, job())
     made = cluster.until_made()
-    cluster.peer.put(SERVICES, {**made, "metadata": {**made["metadata"], "labels": {"a": "b"}}})
+    cluster.apiserver.place(SERVICES, {**made, "metadata": {**made["metadata"], "labels": {"a": "b"}}})
     labels = {"a": "b", **made["metadata"]["labels"]}
-    cluster.peer.wait_for(lambda: cluster.until_made()["metadata"]["labels"] == labels, "the label")
+    cluster.apiserver.wait_for(lambda: cluster.until_made()["metadata"]["labels"] == labels, "the label")
     assert cluster.verbs() == ["create", "update"]
 
 
 def test_a_resync_with_nothing_new_costs_no_request_for_a_service(cluster: Cluster) -> None:
     replica = cluster.leader(resync_seconds=0.02)
-    cluster.peer.put(JOBS, job())
-    cluster.peer.put(JOBS, job("over", uid="over", phase="Failed"))
+    cluster.apiserver.place(JOBS, job())
+    cluster.apiserver.place(JOBS, job("over", uid="over", phase="Failed"))
     cluster.until_made()
     cluster.settle(replica)
-    before = len(cluster.peer.requests)
+    before = len(cluster.apiserver.requests)
     start = replica.count("unchanged")
-    cluster.peer.wait_for(lambda: replica.count("unchanged") > start + 20, "twenty looks")
-    news = cluster.peer.requests[before:]
+    cluster.apiserver.wait_for(lambda: replica.count("unchanged") > start + 20, "twenty looks")
+    news = cluster.apiserver.requests[before:]
     assert [each for each in news if "/services" in each.path or "/jobs" in each.path] == []
 
 
 def test_somebody_else_s_service_stays_and_the_job_s_owner_hears_of_it_once(cluster: Cluster) -> None:
     foreign = {"metadata": {"name": SVC, "namespace": "default"}, "spec": {"selector": {"x": "y"}}}
-    before = cluster.peer.put(SERVICES, foreign)
+    before = cluster.apiserver.place(SERVICES, foreign)
     replica = cluster.leader()
-    cluster.peer.put(JOBS, job())
+    cluster.apiserver.place(JOBS, job())
     event = cluster.until_said("ServiceForeign")
     assert event["involvedObject"]["uid"] == "uid-1"
     assert event["type"] == "Warning"
     cluster.settle(replica)
     assert cluster.service() == before
-    cluster.peer.drop(SERVICES, SVC)
-    cluster.peer.wait_for(lambda: "ray.volcano.sh/job" in cluster.until_made()["metadata"]["labels"], "our own")
+    cluster.apiserver.drop(SERVICES, SVC)
+    cluster.apiserver.wait_for(lambda: "ray.volcano.sh/job" in cluster.until_made()["metadata"]["labels"], "our own")
 
 
 def test_an_older_job_s_service_is_waited_for(cluster: Cluster) -> None:
-    cluster.peer.garbage_collects = False
+    cluster.apiserver.garbage_collects = False
     labels = {"ray.volcano.sh/job": "demo"}
     metadata = {"name": SVC, "namespace": "default", "ownerReferences": [owner("uid-0")], "labels": labels}
-    cluster.peer.put(SERVICES, {"metadata": metadata, "spec": {}})
+    cluster.apiserver.place(SERVICES, {"metadata": metadata, "spec": {}})
     replica = cluster.leader()
-    cluster.peer.put(JOBS, job())
+    cluster.apiserver.place(JOBS, job())
     cluster.settle(replica)
     assert cluster.verbs() == ["create"]  # the last Job's
-    assert cluster.peer.all(EVENTS) == []
-    cluster.peer.drop(SERVICES, SVC)
+    assert cluster.apiserver.all(EVENTS) == []
+    cluster.apiserver.drop(SERVICES, SVC)
     assert cluster.until_made()["metadata"]["ownerReferences"][0]["uid"] == "uid-1"
 
 
 def test_a_job_that_goes_takes_its_service_along_without_a_write_of_ours(cluster: Cluster) -> None:
     replica = cluster.leader()
-    cluster.peer.put(JOBS, job())
+    cluster.apiserver.place(JOBS, job())
     cluster.until_made()
-    cluster.peer.put(JOBS, job(deletionTimestamp="now"))
-    cluster.peer.drop(SERVICES, SVC)  # the garbage collector, in the foreground
+    cluster.apiserver.place(JOBS, job(deletionTimestamp="now"))
+    cluster.apiserver.drop(SERVICES, SVC)  # the garbage collector, in the foreground
     cluster.settle(replica)
-    cluster.peer.drop(JOBS, "demo")
+    cluster.apiserver.drop(JOBS, "demo")
     assert cluster.verbs() == ["create"] * 2
     assert cluster.service() is None
 
 
 def test_a_wrong_job_is_told_each_mistake_once(cluster: Cluster) -> None:
     replica = cluster.leader(resync_seconds=0.02)
-    cluster.peer.put(JOBS, job("7b", tasks=[task("head", replicas=2)]))
+    cluster.apiserver.place(JOBS, job("7b", tasks=[task("head", replicas=2)]))
     cluster.until_said("ServiceName")
     event = cluster.until_said("HeadReplicas")
     assert event["message"].startswith("tasks[head].replicas: The head task head has 2 replicas")
     cluster.settle(replica)
     start = replica.count("unchanged")
-    cluster.peer.wait_for(lambda: replica.count("unchanged") > start + 10, "ten looks")
-    assert len(cluster.peer.writes("events")) == 2
+    cluster.apiserver.wait_for(lambda: replica.count("unchanged") > start + 10, "ten looks")
+    assert len(cluster.apiserver.writes("events")) == 2
 
 
 @pytest.mark.parametrize(
@@ -248,8 +249,8 @@ def test_a_refusal_becomes_an_event_and_is_tried_again_slowly(
     cluster: Cluster, status: int, message: str, reason: str
 ) -> None:
     replica = cluster.leader()
-    cluster.peer.fail(status, "create", "/services", message=message)
-    cluster.peer.put(JOBS, job())
+    cluster.apiserver.fail(status, "create", "/services", message=message)
+    cluster.apiserver.place(JOBS, job())
     event = cluster.until_said(reason)
     assert message in event["message"]
     cluster.settle(replica)
@@ -260,91 +261,92 @@ def test_a_refusal_becomes_an_event_and_is_tried_again_slowly(
 def test_a_namespace_that_is_being_deleted_costs_one_try_and_no_event_which_it_would_not_take(cluster: Cluster) -> None:
     replica = cluster.leader()
     message = "unable to create new content in namespace x because it is being terminated"
-    cluster.peer.fail(403, "create", "/services", message=message)
-    cluster.peer.put(JOBS, job())
-    cluster.peer.wait_for(lambda: replica.count("refused") == 1, "the refusal")
+    cluster.apiserver.fail(403, "create", "/services", message=message)
+    cluster.apiserver.place(JOBS, job())
+    cluster.apiserver.wait_for(lambda: replica.count("refused") == 1, "the refusal")
     cluster.settle(replica)
     assert cluster.verbs() == ["create"] * 2, "a try for each of the two Jobs"
-    assert cluster.peer.writes("events") == []
+    assert cluster.apiserver.writes("events") == []
 
 
 @pytest.mark.parametrize("status", [409, 429, 500, 503])
 def test_what_passes_by_itself_is_tried_again_at_once_and_not_told(cluster: Cluster, status: int) -> None:
     cluster.leader()
-    cluster.peer.fail(status, "create", "/services", times=3)
-    cluster.peer.put(JOBS, job())
+    cluster.apiserver.fail(status, "create", "/services", times=3)
+    cluster.apiserver.place(JOBS, job())
     cluster.until_made()
-    assert cluster.peer.all(EVENTS) == []
+    assert cluster.apiserver.all(EVENTS) == []
 
 
 def test_a_fault_on_one_job_keeps_no_other_waiting(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    replica = cluster.leader(workers=1)
-    reconcile = replica.controller._worker.reconcile  # noqa: SLF001
+    replica = cluster.leader(threads=1)
+    (reconciler,) = replica.controller.reconcilers
+    reconcile = reconciler.reconcile
 
     def broken(key: str) -> Any:
         if key == "default/bad":
             raise ZeroDivisionError
         return reconcile(key)
 
-    monkeypatch.setattr(replica.controller._worker, "reconcile", broken)  # noqa: SLF001
-    cluster.peer.put(JOBS, job("bad", uid="bad"))
-    cluster.peer.put(JOBS, job())
+    monkeypatch.setattr(reconciler, "reconcile", broken)
+    cluster.apiserver.place(JOBS, job("bad", uid="bad"))
+    cluster.apiserver.place(JOBS, job())
     cluster.until_made()
     assert cluster.service("bad-head-svc") is None
 
 
 def test_a_burst_with_an_apiserver_that_comes_and_goes_ends_in_one_service_for_each_live_job(cluster: Cluster) -> None:
     cluster.leader()
-    cluster.peer.fail(500, "create", times=20)
-    cluster.peer.fail(503, "watch", times=3)
+    cluster.apiserver.fail(500, "create", times=20)
+    cluster.apiserver.fail(503, "watch", times=3)
     for number in range(60):
-        cluster.peer.put(JOBS, job(f"j{number}", uid=f"uid-j{number}"))
+        cluster.apiserver.place(JOBS, job(f"j{number}", uid=f"uid-j{number}"))
         if number % 20 == 10:
-            cluster.peer.compact()
+            cluster.apiserver.compact()
         if number % 3 == 0:
-            cluster.peer.put(JOBS, job(f"j{number}", uid=f"uid-j{number}", phase="Completed"))
+            cluster.apiserver.place(JOBS, job(f"j{number}", uid=f"uid-j{number}", phase="Completed"))
         elif number % 3 == 1:
-            cluster.peer.drop(JOBS, f"j{number}")
+            cluster.apiserver.drop(JOBS, f"j{number}")
     live = {f"j{number}-head-svc" for number in range(60) if number % 3 == 2}
 
     # A Service of a Job that was dropped in the middle of its making has nobody to collect it but this.
     def ended() -> bool:
-        uids = {each["metadata"]["uid"] for each in cluster.peer.all(JOBS)}
+        uids = {each["metadata"]["uid"] for each in cluster.apiserver.all(JOBS)}
         names = {
             each["metadata"]["name"]
-            for each in cluster.peer.all(SERVICES)
+            for each in cluster.apiserver.all(SERVICES)
             if each["metadata"]["ownerReferences"][0]["uid"] in uids
         }
         return names == live
 
-    cluster.peer.wait_for(ended, "one Service for each")
+    cluster.apiserver.wait_for(ended, "one Service for each")
 
 
 def test_of_two_one_acts_and_the_other_follows_when_the_lease_is_given_back(cluster: Cluster) -> None:
     first = cluster.leader()
     second = cluster.start()
-    cluster.peer.put(JOBS, job())
+    cluster.apiserver.place(JOBS, job())
     cluster.until_made()
     assert not second.leads
     first.end()
     assert first.error is None
-    cluster.peer.wait_for(lambda: second.leads, "the second")
-    cluster.peer.drop(SERVICES, SVC)
+    cluster.apiserver.wait_for(lambda: second.leads, "the second")
+    cluster.apiserver.drop(SERVICES, SVC)
     cluster.until_made()
     assert cluster.verbs() == ["create"] * 2
-    lease = cluster.peer.find(LEASES, "volray-controller", "volray-system")
+    lease = cluster.apiserver.find(LEASES, "volray-controller", "volray-system")
     assert lease is not None
     assert lease["spec"]["leaseTransitions"] == 1
 
 
 def test_who_loses_the_lease_ends_with_an_error_and_writes_nothing_more(cluster: Cluster) -> None:
     replica = cluster.leader()
-    cluster.peer.put(JOBS, job())
+    cluster.apiserver.place(JOBS, job())
     cluster.until_made()
-    cluster.peer.fail(500, "update", "/leases", times=10_000)
-    cluster.peer.wait_for(lambda: replica.error is not None, "the loss")
-    cluster.peer.drop(SERVICES, SVC)
-    cluster.peer.put(JOBS, job("other", uid="other"))
+    cluster.apiserver.fail(500, "update", "/leases", times=10_000)
+    cluster.apiserver.wait_for(lambda: replica.error is not None, "the loss")
+    cluster.apiserver.drop(SERVICES, SVC)
+    cluster.apiserver.place(JOBS, job("other", uid="other"))
     replica.thread.join(timeout=10)
     assert cluster.verbs() == ["create"]
 
@@ -353,8 +355,8 @@ def test_who_was_stopped_past_the_lease_does_not_write(cluster: Cluster, monkeyp
     replica = cluster.leader()
     now = replica.controller.election.clock
     monkeypatch.setattr(replica.controller.election, "clock", lambda: now() + 60)
-    cluster.peer.put(JOBS, job())
-    cluster.peer.wait_for(lambda: replica.error is not None, "the loss")
+    cluster.apiserver.place(JOBS, job())
+    cluster.apiserver.wait_for(lambda: replica.error is not None, "the loss")
     assert cluster.verbs() == []
 
 
@@ -369,8 +371,8 @@ def test_a_key_at_work_is_finished_before_the_lease_is_given_back(cluster: Clust
         elif request.verb == "update" and "holderIdentity" not in request.body["spec"]:
             order.append("release")
 
-    cluster.peer.faults.append(slowly)
-    cluster.peer.put(JOBS, job())
+    cluster.apiserver.faults.append(slowly)
+    cluster.apiserver.place(JOBS, job())
     replica.thread.join(timeout=10)
     assert order == ["create", "release"]
     assert cluster.service() is not None
@@ -378,12 +380,12 @@ def test_a_key_at_work_is_finished_before_the_lease_is_given_back(cluster: Clust
 
 
 def test_without_volcano_it_is_alive_but_not_ready_and_stands_for_no_election(cluster: Cluster) -> None:
-    cluster.peer.fail(404, "list", "/jobs", times=10_000)
+    cluster.apiserver.fail(404, "list", "/jobs", times=10_000)
     replica = cluster.start()
-    cluster.peer.wait_for(lambda: cluster.peer.count("list", JOBS) > 1, "two tries")
+    cluster.apiserver.wait_for(lambda: cluster.apiserver.count("list", JOBS) > 1, "two tries")
     assert replica.controller.health.unready() == ["the first lists are not there yet"]
     assert replica.controller.health.stuck() == []
-    assert cluster.peer.find(LEASES, "volray-controller", "volray-system") is None
+    assert cluster.apiserver.find(LEASES, "volray-controller", "volray-system") is None
 
 
 class TestSidePort:
@@ -391,7 +393,9 @@ class TestSidePort:
     def side(self) -> Iterator[tuple[Any, str]]:
         state = {"synced": True, "now": 0.0}
         health = Health(lambda: bool(state["synced"]), clock=lambda: float(state["now"]))
-        server = SideServer("127.0.0.1", 0, health, Metrics(lambda: 3))
+        metrics = Metrics()
+        metrics.queue_depth.set(3)
+        server = SideServer("127.0.0.1", 0, health, metrics)
         server.start()
         try:
             yield (health, state), f"http://127.0.0.1:{server.server_port}"

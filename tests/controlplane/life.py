@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tests.controlplane.client import path
 from tests.controlplane.installed import CONTROLLER, JOBS, default, job_path, service_path
 from tests.controlplane.waiting import wait
-from webhook.controller.lease import DEFAULT_TERMS
+from webhook.controller.runtime.lease import DEFAULT_TERMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.installed import CONTROLLER, JOBS, Volray, default, lone_head, service_path
 from tests.controlplane.life import events, running_job, soon, wait_phase, with_others
 from tests.controlplane.waiting import wait
-from webhook.controller.queue import SLOW
+from webhook.controller.runtime.queue import SLOW
 
 Object = dict[str, Any]
 

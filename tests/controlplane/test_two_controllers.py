@@ -22,7 +22,7 @@ from tests.controlplane.life import (
     with_others,
 )
 from tests.controlplane.waiting import wait
-from webhook.controller.lease import DEFAULT_TERMS
+from webhook.controller.runtime.lease import DEFAULT_TERMS
 
 Object = dict[str, Any]
 

@@ -17,9 +17,8 @@ import jsonpatch
 
 from tests.server.application import Application, patch_of
 from webhook.cli import documents
-from webhook.controller.model import job_reader
-from webhook.controller.reconcile import Create, decide
-from webhook.controller.reconcile import Event as SaidByController
+from webhook.controller.head_service.decide import Create, EmitEvent, decide
+from webhook.controller.head_service.observed import job_reader
 from webhook.jobs.job import VolcanoJob
 from webhook.jobs.volcano import pod_of
 
@@ -131,7 +130,7 @@ def apply(document: Object) -> Applied:
     stored["metadata"]["uid"] = "11111111-2222-3333-4444-555555555555"
     actions = decide(job_reader(all_jobs=False)(stored, None), None)
     services = [action.body for action in actions if isinstance(action, Create)]
-    events = tuple(action.finding.text for action in actions if isinstance(action, SaidByController))
+    events = tuple(action.finding.text for action in actions if isinstance(action, EmitEvent))
     return Applied(document, answers, stored, tuple(_pods(stored)), services[0] if services else None, events)
 
 

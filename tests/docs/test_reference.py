@@ -10,7 +10,7 @@ from tests.pages import OPERATIONS, REFERENCE, sections, table
 from webhook import names
 from webhook.admission import metrics as of_the_webhook
 from webhook.cli.main import main
-from webhook.controller import health as of_the_controller
+from webhook.controller import metrics as of_the_controller
 from webhook.pods.flags import DEFAULTS, FLAGS, Flag
 from webhook.pods.own_start import Mode
 
@@ -53,7 +53,7 @@ def test_every_command_has_a_row() -> None:
 
 
 def test_every_metric_has_a_row() -> None:
-    registries = [of_the_webhook.Metrics().registry, of_the_controller.Metrics(lambda: 0).registry]
+    registries = [of_the_webhook.Metrics().registry, of_the_controller.Metrics().registry]
     families = [family for registry in registries for family in registry.collect()]
     wanted = {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
     assert {row[0].strip("`") for row in table(OPERATIONS, "Metrics")} == wanted

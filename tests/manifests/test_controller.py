@@ -7,7 +7,7 @@ import pytest
 from tests.manifests import Manifest
 from webhook import __version__
 from webhook.controller import run
-from webhook.controller.lease import DEFAULT_TERMS
+from webhook.controller.runtime.lease import DEFAULT_TERMS
 
 LABELS = {"app.kubernetes.io/name": "volray", "app.kubernetes.io/component": "controller"}
 
@@ -67,7 +67,7 @@ def test_probes_ask_the_side_port(program: Manifest, probe: str, path: str) -> N
 
 
 def test_the_grace_period_covers_the_keys_at_work_and_the_release(controller: Manifest) -> None:
-    last = run._LAST_KEY + 3 * (DEFAULT_TERMS.lease - DEFAULT_TERMS.renew)  # noqa: SLF001
+    last = run.LAST_KEY_SECONDS + 3 * (DEFAULT_TERMS.lease - DEFAULT_TERMS.renew)
 
     assert controller["template"]["spec"]["terminationGracePeriodSeconds"] > last + 10
 

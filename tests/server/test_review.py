@@ -169,7 +169,7 @@ def test_another_kind_is_allowed_untouched_with_a_warning_for_whoever_wrote_the_
     response = application.review(asking({"kind": "Service", "metadata": {}}, kind=kind))
     assert response["allowed"] is True
     assert not {"patch", "patchType"} & response.keys()
-    assert " ".join(response["warnings"]) == "The object is a Service, not a Pod. Point the rule at pods."
+    assert " ".join(response["warnings"]) == "The object is a Service, not a Pod. Send only pods to this webhook."
 
 
 @pytest.mark.parametrize("operation", ["UPDATE", "DELETE", "CONNECT"])

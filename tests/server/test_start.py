@@ -161,7 +161,7 @@ def test_a_pair_that_is_a_folder_is_a_sentence_and_status_1(tmp_path: Path) -> N
 def test_a_certificate_folder_that_is_a_file_is_a_sentence_and_status_1(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
-    assert_says_why(failure(cert_dir=file), str(file), "give a directory, not a file")
+    assert_says_why(failure(cert_dir=file), str(file), "Give a directory, not a file")
 
 
 def test_a_folder_that_cannot_be_made_is_named_as_the_cause() -> None:
@@ -176,7 +176,7 @@ def test_a_namespace_that_is_none_is_a_sentence_and_status_1(tmp_path: Path) -> 
 def test_a_secret_without_a_cluster_is_a_sentence_and_status_1(tmp_path: Path) -> None:
     nowhere = {"KUBECONFIG": str(tmp_path / "none"), "KUBERNETES_SERVICE_HOST": ""}
     found = failure("--ca-secret", "volray-ca", cert_dir=tmp_path, env=nowhere)
-    assert_says_why(found, "No cluster to talk to")
+    assert_says_why(found, "neither a service account nor a kubeconfig")
 
 
 @pytest.mark.parametrize("option", ["--port", "--side-port"])

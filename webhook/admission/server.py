@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
+from certs.errors import CertificateError
 from certs.serving import Keeper
 from certs.store import LEAF, LEAF_KEY
 from webhook import log
 from webhook.admission.app import create_app
 from webhook.admission.health import Health, create_side_app
 from webhook.admission.metrics import Metrics
-from webhook.errors import AddressError, CertificateError, VolrayError
+from webhook.errors import AddressError, VolrayError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -180,7 +181,8 @@ async def _step(renewal: Renewal) -> str | None:
     try:
         step = await asyncio.to_thread(renewal.step)
     except Exception as error:  # whatever it is: an end of the renewal would be noticed when the certificate expires
-        problem = str(error) if isinstance(error, VolrayError) else repr(error)
+        is_ours = isinstance(error, VolrayError | CertificateError)
+        problem = str(error) if is_ours else repr(error)
         log.event("certificates", problem=problem)
         return problem
     if step and step.issued:

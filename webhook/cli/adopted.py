@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, urlencode
 
 import click
 
 from webhook.errors import MalformedError, VolrayError
 from webhook.jobs.job import VolcanoJob
+from webhook.k8s.paths import JOBS, namespaced, query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Protocol
 
+    from webhook.k8s.client import Api
     from webhook.names import Object
 
-    class Api(Protocol):
-        """An apiserver, to be read."""
-
-        def get(self, path: str) -> Object:
-            """The object at a path."""
-
-
-_API: Final = "/apis/batch.volcano.sh/v1alpha1"
 _PAGE: Final = 250
 """Jobs in one answer: some megabytes, which an apiserver reads from its cache at once."""
 
@@ -48,7 +40,7 @@ def adopted_jobs(api: Api, namespace: str | None) -> Iterator[Row]:
     """The adopted Jobs that are not finished, of one namespace or (None) of all.
 
     Raises:
-        ClusterError: The apiserver refused or did not answer.
+        ApiError: The apiserver refused or did not answer.
     """
     for job in _jobs(api, namespace):
         row = _row(job)
@@ -57,11 +49,10 @@ def adopted_jobs(api: Api, namespace: str | None) -> Iterator[Row]:
 
 
 def _jobs(api: Api, namespace: str | None) -> Iterator[Object]:
-    path = f"{_API}/namespaces/{quote(namespace, safe='')}/jobs" if namespace else f"{_API}/jobs"
+    path = namespaced(JOBS, namespace) if namespace else JOBS
     token = ""
     while True:
-        query = {"limit": _PAGE, **({"continue": token} if token else {})}
-        page = api.get(f"{path}?{urlencode(query)}")
+        page = api.get(query(path, {"limit": _PAGE, "continue": token or None}))
         yield from page.get("items") or ()
         token = (page.get("metadata") or {}).get("continue") or ""
         if not token:
@@ -103,10 +94,10 @@ def adopted(namespace: str, all_namespaces: bool) -> None:
     They were made from `plugins.ray` or from labelled templates and are not finished. Without volray their next pods
     come without Ray: let them end, or keep volray, before you uninstall it.
     """
-    from certs.cluster import Cluster  # noqa: PLC0415 - half a second of imports
+    from webhook.k8s.client import Client  # noqa: PLC0415 - half a second of imports
 
     try:
-        rows = sorted(adopted_jobs(Cluster.from_environment(), None if all_namespaces else namespace), key=astuple)
+        rows = sorted(adopted_jobs(Client.from_environment(), None if all_namespaces else namespace), key=astuple)
     except VolrayError as error:
         raise click.ClickException(str(error)) from error
     click.echo(table(rows) if rows else "No adopted Jobs found.", err=not rows)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
+from certs.errors import CertificateError
 from webhook.cli.adopted import adopted
 from webhook.cli.inject import inject_stream
 from webhook.errors import VolrayError
@@ -90,7 +91,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
     try:
         renewal = _renewal(cert_dir, hosts, ca_secret, namespace, configurations)
         run(serving, renewal, partial(_say_curl, serving.host, port, cert_dir, sample))
-    except VolrayError as error:
+    except (VolrayError, CertificateError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -108,12 +109,14 @@ def _renewal(
     directory = DirectoryStore(cert_dir)
     if ca_secret is None:
         return Renewal(directory, directory, hosts, provided=is_provided(directory.read()))
-    from certs.cluster import Cluster, SecretStore, publish_bundles  # noqa: PLC0415 - half a second of imports
+    from certs.publish import publish_bundles  # noqa: PLC0415
+    from certs.secret_store import SecretStore  # noqa: PLC0415
+    from webhook.k8s.client import Client  # noqa: PLC0415 - half a second of imports
 
-    cluster = Cluster.from_environment()
+    client = Client.from_environment()
     named = {kind: name for kind, name in configurations.items() if name}
-    publish = partial(publish_bundles, cluster, named) if named else None
-    return Renewal(SecretStore(cluster, namespace, ca_secret), directory, hosts, publish=publish)
+    publish = partial(publish_bundles, client, named) if named else None
+    return Renewal(SecretStore(client, namespace, ca_secret), directory, hosts, publish=publish)
 
 
 def _say_curl(host: str, port: int, cert_dir: Path, sample: str | None) -> None:

@@ -1,4 +1,5 @@
-"""`volray controller`: keeps the head Service of every Ray Job.
+"""`volray controller`, which keeps the head Service of every Ray Job.
 
-A pure core (`model`, `reconcile`, `queue`, the state machine in `lease`) and, around it, what talks to the apiserver.
+`run` puts the parts together. `runtime` has what any controller needs and knows nothing of
+Ray. `head_service` is what this one reconciles. `health` and `metrics` are on its side port.
 """

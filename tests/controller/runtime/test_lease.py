@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certs.cluster import ApiError
-from webhook.controller.lease import Election, Sighting, boottime, held, is_free, released, seen, timestamp
+from webhook.controller.runtime.lease import Election, Sighting, boottime, held, is_free, released, seen, timestamp
 from webhook.errors import NotLeadingError
+from webhook.k8s.client import ApiError
 
 if TYPE_CHECKING:
     from webhook.names import Object

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.controller.objects import owner, ray_job, service_of, task
-from webhook.controller.model import ENDING, FINISHED, RayJob, read_service
-from webhook.controller.reconcile import Action, Create, Delete, Event, Replace, decide, wanted, writes
+from tests.controller.head_service.objects import owner, ray_job, service_of, task
+from webhook.controller.head_service.decide import Action, Create, Delete, EmitEvent, Replace, decide, wanted, writes
+from webhook.controller.head_service.observed import ENDING, FINISHED, RayJob, read_service
 from webhook.reasons import Code
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def kinds(actions: tuple[Action, ...]) -> list[str]:
         (LIVE, "edited", ["Replace"]),
         (LIVE, "going", ["Wait"]),
         (LIVE, "older", ["Wait"]),
-        (LIVE, "foreign", ["Event", "Wait"]),
-        (LIVE, "unowned", ["Event", "Wait"]),
+        (LIVE, "foreign", ["EmitEvent", "Wait"]),
+        (LIVE, "unowned", ["EmitEvent", "Wait"]),
         (ENDING, None, []),
         (ENDING, "right", []),
         (ENDING, "edited", []),
@@ -91,7 +91,7 @@ def test_the_service_of_a_job_of_another_name_is_somebody_else_s() -> None:
     service = service_of(JOB)
     service["metadata"]["ownerReferences"] = [owner("uid-0", name="other")]
     event, _ = decide(JOB, service)
-    assert isinstance(event, Event)
+    assert isinstance(event, EmitEvent)
     assert event.finding.code is Code.SERVICE_FOREIGN
     assert "Job other" in event.finding.text
 
@@ -171,9 +171,9 @@ def test_the_in_tree_plugin_s_dangling_target_ports_are_repaired() -> None:
 def test_findings_are_told_once_each_beside_what_else_is_done() -> None:
     wrong = ray_job(tasks=[task("head", replicas=2)])
     *events, create = decide(wrong, None)
-    assert [event.once for event in events if isinstance(event, Event)] == [True] * len(wrong.findings)
+    assert [event.once for event in events if isinstance(event, EmitEvent)] == [True] * len(wrong.findings)
     assert isinstance(create, Create)
-    assert kinds(decide(ray_job(name="7b"), None)) == ["Event"]
+    assert kinds(decide(ray_job(name="7b"), None)) == ["EmitEvent"]
 
 
 @pytest.mark.parametrize(("phase", "told"), [("", True), ("Pending", True), ("Running", False), ("Restarting", False)])
@@ -181,7 +181,7 @@ def test_a_warning_is_told_while_the_job_starts(phase: str, told: bool) -> None:
     """A controller that takes over must not try to write an Event on each of 10,000 running Jobs."""
     doubtful = ray_job(phase=phase, tasks=[task("head"), task("logger")])
     assert doubtful.findings
-    assert (kinds(decide(doubtful, None)) == ["Event", "Create"]) is told
+    assert (kinds(decide(doubtful, None)) == ["EmitEvent", "Create"]) is told
 
 
 def test_a_mistake_that_came_later_takes_no_service_away() -> None:

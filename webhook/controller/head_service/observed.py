@@ -1,6 +1,7 @@
-"""What the controller keeps in memory of a Job and of a Service: little, as 10,000 Jobs are 30 MB of JSON.
+"""What the controller keeps in memory of a Job and of a Service.
 
-What is wrong with a Job is found when it arrives, while it is there in full.
+That is little, because 10,000 Jobs are 30 MB of JSON. What is wrong with a Job is found when
+it arrives, while it is there in full.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from webhook.pods.head_service import name_mistakes, service_name
 from webhook.pods.roles import Chosen, choose_container
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from webhook.jobs.job import Task
     from webhook.names import Object
@@ -25,25 +26,30 @@ if TYPE_CHECKING:
     from webhook.reasons import Finding
 
 OURS: Final = f"{PREFIX}/job"
-"""The label by which our Services are watched; `webhook.pods.head_service.head_service` writes it."""
+"""The label by which our Services are watched. `webhook.pods.head_service` writes it."""
 
 FINISHED: Final = frozenset({"Completed", "Failed", "Aborted", "Terminated"})
-"""No pod of the Job runs, or will without a restart."""
+"""Phases in which no pod of the Job runs, or will run without a restart."""
 
 STARTING: Final = frozenset({"", "Pending"})
-"""No pod of the Job has run yet."""
+"""Phases in which no pod of the Job has run yet."""
 
 ENDING: Final = frozenset({"Completing", "Aborting", "Terminating"})
-"""Pods are going, and no new one comes. Restarting is none of these: its pods come again."""
+"""Phases in which pods go and none comes. `Restarting` is not one, since its pods come again."""
 
 JobReader: TypeAlias = "Callable[[Object, RayJob | None], RayJob | None]"
 
 _SUFFIX: Final = service_name("")
 
+_METADATA_READ: Final = frozenset(
+    {"name", "namespace", "uid", "labels", "ownerReferences", "deletionTimestamp"}
+)
+_SPEC_READ: Final = frozenset({"type", "ports", "selector", "publishNotReadyAddresses"})
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the head's Service is made of."""
+    """What the head Service is made of."""
 
     task: str
     settings: Settings
@@ -51,7 +57,22 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class RayJob:
-    """A Job that is ours. Without its resourceVersion: one that changed in nothing else is the same to us."""
+    """A Job that is ours.
+
+    The resourceVersion is left out, so that a Job that changed in nothing else counts as the
+    same.
+
+    Attributes:
+        namespace: The Job's namespace.
+        name: The Job's name.
+        uid: The Job's uid.
+        phase: The phase that Volcano reports.
+        deleting: Whether the Job is being deleted.
+        head: None when a mistake in the Job leaves open which Service it should have.
+        findings: The report on the Job.
+        edition: What `head` and `findings` were found in, or None when they were not looked
+            for in full.
+    """
 
     namespace: str
     name: str
@@ -59,47 +80,41 @@ class RayJob:
     phase: str = ""
     deleting: bool = False
     head: Head | None = None
-    """None when a mistake in the Job leaves open which Service it should have."""
     findings: tuple[Finding, ...] = ()
-    """The report on the Job."""
     edition: tuple[object, ...] | None = field(default=None, compare=False)
-    """What `head` and `findings` were found in. None when they were not looked for in full."""
 
     @property
     def key(self) -> str:
-        """What the queue knows the Job by."""
+        """The Job's key in the queue."""
         return f"{self.namespace}/{self.name}"
 
     @property
     def is_finished(self) -> bool:
-        """Whether it has no use for a Service any more."""
+        """Whether the Job has no use for a Service any more."""
         return self.phase in FINISHED
 
 
-def key_of(body: Object) -> str:
-    """`namespace/name` of an object."""
-    return f"{body['metadata']['namespace']}/{body['metadata']['name']}"
-
-
 def job_key(service_key: str) -> str | None:
-    """The key of the Job whose head Service would be called so, if any would."""
-    return service_key.removesuffix(_SUFFIX) if service_key.endswith(_SUFFIX) else None
+    """Return the key of the Job whose head Service has this key, or None if no Job's has."""
+    if not service_key.endswith(_SUFFIX):
+        return None
+    return service_key.removesuffix(_SUFFIX)
 
 
 def service_key(job_key: str) -> str:
-    """The key of a Job's Service."""
+    """Return the key of a Job's head Service."""
     return service_name(job_key)
 
 
 def job_reader(*, all_jobs: bool) -> JobReader:
-    """What makes a RayJob of a Job, or None of one that is none of ours.
+    """Return a function that makes a RayJob of a Job, or None of a Job that is not ours.
 
-    What it made of the Job before saves it most of the work: Volcano writes a Job's status again and again, and its
-    spec hardly ever.
+    What it made of the Job before saves it most of the work. Volcano writes a Job's status
+    again and again, and hardly ever its spec.
 
     Args:
-        all_jobs: Jobs without the opt-in label count too when they have a head task with a head container, unless
-            they are the in-tree plugin's.
+        all_jobs: Whether Jobs without the opt-in label count too, if they have a head task
+            with a head container and are not the in-tree plugin's.
     """
 
     def read(job: Object, before: RayJob | None = None) -> RayJob | None:
@@ -119,7 +134,8 @@ def job_reader(*, all_jobs: bool) -> JobReader:
 def _edition(job: Object) -> tuple[object, ...]:
     """Return what decides on head and findings. The generation counts the changes of the spec."""
     metadata = job["metadata"]
-    return (metadata["uid"], metadata.get("generation"), (metadata.get("annotations") or {}).get(ADOPT))
+    annotations = metadata.get("annotations") or {}
+    return (metadata["uid"], metadata.get("generation"), annotations.get(ADOPT))
 
 
 def _phase(job: Object) -> str:
@@ -177,12 +193,12 @@ def _head(job: VolcanoJob) -> Head | None:
 
 
 def read_service(service: Object, _before: Object | None = None) -> Object:
-    """The fields of a Service that a decision can depend on."""
-    metadata, spec = service["metadata"], service.get("spec") or {}
-    kept = ("name", "namespace", "uid", "labels", "ownerReferences", "deletionTimestamp")
+    """Return the fields of a Service that a decision can depend on."""
     return {
-        "metadata": {name: metadata[name] for name in kept if name in metadata},
-        "spec": {
-            name: spec[name] for name in ("type", "ports", "selector", "publishNotReadyAddresses") if name in spec
-        },
+        "metadata": _only(service["metadata"], _METADATA_READ),
+        "spec": _only(service.get("spec") or {}, _SPEC_READ),
     }
+
+
+def _only(fields: Object, names: Collection[str]) -> Object:
+    return {name: value for name, value in fields.items() if name in names}

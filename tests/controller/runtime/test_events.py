@@ -1,51 +1,51 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tests.controller.objects import ray_job
-from tests.controller.peer import Peer, client, over_http
-from webhook.controller.events import EVENTS, Recorder
-from webhook.controller.reconcile import Event
-from webhook.reasons import Code, finding
+from tests.apiserver.front import client, over_http
+from tests.apiserver.memory import Apiserver
+from webhook.controller.runtime.events import InvolvedObject, Note, Recorder
+from webhook.k8s.paths import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from webhook.names import Object
 
-JOB = ray_job()
+JOB = InvolvedObject("batch.volcano.sh/v1alpha1", "Job", "default", "demo", "uid-1")
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
-QUOTA = Event(finding(Code.SERVICE_QUOTA, service="demo-head-svc", why="full"))
-MISTAKE = Event(finding(Code.TWO_HEADS, tasks="a, b"), once=True)
+QUOTA = Note("service-quota", "The quota is full.")
+MISTAKE = Note("two-heads", "There are two heads.", once=True)
 
 
 class Recording:
-    def __init__(self, url: str, peer: Peer) -> None:
-        self.peer, self.url, self.time = peer, url, START
+    def __init__(self, url: str, apiserver: Apiserver) -> None:
+        self.apiserver, self.url, self.time = apiserver, url, START
         self.recorder = self.another()
 
     def another(self) -> Recorder:
         return Recorder(client(self.url), "me", now=lambda: self.time)
 
     def events(self) -> list[Object]:
-        return self.peer.all(EVENTS)
+        return self.apiserver.all(EVENTS)
 
     def writes(self) -> list[str]:
-        return [verb for verb, _ in self.peer.writes("events")]
+        return [verb for verb, _ in self.apiserver.writes("events")]
 
 
 @contextmanager
 def recording() -> Iterator[Recording]:
-    peer = Peer()
-    with over_http(peer) as url:
-        yield Recording(url, peer)
+    apiserver = Apiserver()
+    with over_http(apiserver) as front:
+        yield Recording(front.url, apiserver)
 
 
 def test_an_event_is_what_kubectl_shows() -> None:
     with recording() as it:
-        it.recorder.tell(JOB, QUOTA)
+        it.recorder.record(JOB, QUOTA)
         (event,) = it.events()
     assert (event["reason"], event["type"], event["count"]) == ("ServiceQuota", "Warning", 1)
     assert event["involvedObject"] == {
@@ -62,30 +62,30 @@ def test_the_same_within_an_hour_is_one_event_with_a_count_that_is_told_ever_mor
     with recording() as it:
         for _ in range(17):
             it.time += timedelta(minutes=1)
-            it.recorder.tell(JOB, QUOTA)
+            it.recorder.record(JOB, QUOTA)
         (event,) = it.events()
         assert event["count"] == 16
         assert it.writes() == ["create", *["patch"] * 4]
         it.time += timedelta(hours=1)
-        it.recorder.tell(JOB, QUOTA)
+        it.recorder.record(JOB, QUOTA)
         assert sorted(each["count"] for each in it.events()) == [1, 16]
 
 
 def test_another_message_reason_or_job_is_another_event() -> None:
     with recording() as it:
-        it.recorder.tell(JOB, QUOTA)
-        it.recorder.tell(JOB, Event(finding(Code.SERVICE_QUOTA, service="demo-head-svc", why="fuller")))
-        it.recorder.tell(JOB, Event(finding(Code.SERVICE_REFUSED, service="demo-head-svc", why="fuller")))
-        it.recorder.tell(ray_job(uid="uid-2"), QUOTA)
+        it.recorder.record(JOB, QUOTA)
+        it.recorder.record(JOB, replace(QUOTA, message="The quota is fuller."))
+        it.recorder.record(JOB, replace(QUOTA, code="service-refused"))
+        it.recorder.record(replace(JOB, uid="uid-2"), QUOTA)
         assert len(it.events()) == 4
 
 
 def test_a_mistake_is_said_once_whatever_the_hour_and_whoever_leads() -> None:
     with recording() as it:
         for _ in range(3):
-            it.recorder.tell(JOB, MISTAKE)
+            it.recorder.record(JOB, MISTAKE)
             it.time += timedelta(hours=1)
-            it.another().tell(JOB, MISTAKE)
+            it.another().record(JOB, MISTAKE)
         assert len(it.events()) == 1
         assert "patch" not in it.writes()
 
@@ -93,30 +93,30 @@ def test_a_mistake_is_said_once_whatever_the_hour_and_whoever_leads() -> None:
 def test_a_new_leader_goes_on_with_the_event_of_the_old() -> None:
     with recording() as it:
         for _ in range(4):
-            it.recorder.tell(JOB, QUOTA)
+            it.recorder.record(JOB, QUOTA)
         it.time += timedelta(minutes=5)
-        it.another().tell(JOB, QUOTA)
+        it.another().record(JOB, QUOTA)
         (event,) = it.events()
     assert (event["count"], event["lastTimestamp"]) == (4, "2026-01-01T12:05:00Z")
 
 
 def test_an_event_that_was_forgotten_is_made_again() -> None:
     with recording() as it:
-        it.recorder.tell(JOB, QUOTA)
-        it.peer.drop(EVENTS, it.events()[0]["metadata"]["name"])
-        it.recorder.tell(JOB, QUOTA)
+        it.recorder.record(JOB, QUOTA)
+        it.apiserver.drop(EVENTS, it.events()[0]["metadata"]["name"])
+        it.recorder.record(JOB, QUOTA)
         (event,) = it.events()
     assert event["count"] == 2
 
 
 def test_a_failure_to_say_so_is_no_failure() -> None:
     with recording() as it:
-        it.peer.fail(403, "create")
-        it.recorder.tell(JOB, QUOTA)
+        it.apiserver.fail(403, "create")
+        it.recorder.record(JOB, QUOTA)
         assert it.events() == []
 
 
 def test_a_long_message_is_cut_to_what_the_api_takes() -> None:
     with recording() as it:
-        it.recorder.tell(JOB, Event(finding(Code.SERVICE_QUOTA, service="s", why="x" * 2000)))
+        it.recorder.record(JOB, replace(QUOTA, message="x" * 2000))
         assert len(it.events()[0]["message"]) == 1024

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.controller.objects import ALL, LABELLED, job, ray_job, task
-from webhook.controller.model import FINISHED, job_key, read_service, service_key
+from tests.controller.head_service.objects import ALL, LABELLED, job, ray_job, task
+from webhook.controller.head_service.observed import FINISHED, job_key, read_service, service_key
 from webhook.reasons import Code
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from webhook.controller.backoff import Backoff
-from webhook.controller.queue import FAST, SLOW, Pace, Queue
+from webhook.controller.runtime.backoff import Backoff
+from webhook.controller.runtime.queue import FAST, SLOW, Pace, Queue
 
 KEYS = st.sampled_from("abc")
 
@@ -23,7 +23,7 @@ class Clock:
 
 
 class QueueLaws(RuleBasedStateMachine):
-    """One thread plays all workers: what a key owes is known at every moment."""
+    """One thread plays all that reconcile, so that what a key owes is known at every moment."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,15 +104,15 @@ def test_many_threads_never_share_a_key_and_lose_none() -> None:
             if key == "last":
                 queue.close()
 
-    workers = [Thread(target=work) for _ in range(4)]
-    for worker in workers:
-        worker.start()
+    threads = [Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
     for number in range(wanted):
         queue.add(str(number % 7))
     queue.add("last")
-    for worker in workers:
-        worker.join(timeout=10)
-    assert not any(worker.is_alive() for worker in workers)
+    for thread in threads:
+        thread.join(timeout=10)
+    assert not any(thread.is_alive() for thread in threads)
     assert not problems
     assert seen.keys() == {*map(str, range(7)), "last"}
 
@@ -134,7 +134,7 @@ def test_a_key_that_waits_for_its_next_try_comes_at_once_when_there_is_news() ->
     assert queue.get(0) == "a"
 
 
-def test_a_worker_is_woken_by_what_is_due_and_by_what_comes() -> None:
+def test_a_thread_is_woken_by_what_is_due_and_by_what_comes() -> None:
     queue = Queue()
     queue.add_after("a", 0.05)
     assert queue.get(timeout=5) == "a"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from webhook.controller.model import RayJob, job_reader
-from webhook.controller.reconcile import wanted
+from webhook.controller.head_service.decide import wanted
+from webhook.controller.head_service.observed import RayJob, job_reader
 
 if TYPE_CHECKING:
     from webhook.names import Object

@@ -1,0 +1,1 @@
+"""What any controller needs: watches, a cache of objects, a queue, a lease and Events."""
