@@ -1,7 +1,7 @@
-"""Every outcome that volray reports, with its level, its sentence and its remedy.
+"""Every outcome that volray reports, with its level, its sentence and its hint.
 
-Answers to the apiserver, log lines, metrics, Events and the command line all take their words from this
-table. A code in a dashboard leads to the message that the user got, and to the remedy in it.
+Answers to the apiserver, log lines, metrics, Events and the command line all take their words from
+this table. So a code in a dashboard leads to the message that the user got, and to the hint in it.
 """
 
 from __future__ import annotations

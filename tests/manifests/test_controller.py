@@ -1,10 +1,9 @@
 """The controller's Deployment, and what must agree with it."""
 
-import importlib
-
 import pytest
 
 from tests.manifests import Manifest
+from tests.manifests.command_line import parsed
 from webhook import __version__
 from webhook.controller import run
 from webhook.controller.runtime.lease import DEFAULT_TERMS
@@ -47,18 +46,15 @@ def test_one_stands_by_and_a_node_can_be_drained(objects: dict[str, Manifest], c
 
 
 def test_the_command_line_takes_the_arguments(objects: dict[str, Manifest], program: Manifest) -> None:
-    command = importlib.import_module("webhook.cli.main").controller
-    name, *arguments = program["args"]
+    with parsed(program["args"]) as context:
+        values = dict(context.params)
 
-    with command.make_context(name, arguments) as context:
-        parsed = dict(context.params)
-
-    assert (command.name, program["image"]) == (name, f"volray:{__version__}")
-    assert program["ports"] == [{"name": "side", "containerPort": parsed["side_port"]}]
-    assert parsed["namespace"] == "volray-system"
+    assert (context.command.name, program["image"]) == ("controller", f"volray:{__version__}")
+    assert program["ports"] == [{"name": "side", "containerPort": values["side_port"]}]
+    assert values["namespace"] == "volray-system"
     (lease,) = {each for rule in objects["Role/volray-controller"]["rules"] for each in rule.get("resourceNames", [])}
-    assert parsed["lease"] == lease
-    assert not parsed["all_jobs"]
+    assert values["lease"] == lease
+    assert not values["all_jobs"]
 
 
 @pytest.mark.parametrize(("probe", "path"), [("readinessProbe", "/readyz"), ("livenessProbe", "/livez")])

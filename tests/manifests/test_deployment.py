@@ -1,11 +1,11 @@
 """The Deployment, and what must agree with it: Service, budget, quota, network policy, command line."""
 
-import importlib
 from typing import Any
 
 import pytest
 
 from tests.manifests import Manifest
+from tests.manifests.command_line import parsed
 from webhook import __version__
 
 
@@ -172,18 +172,18 @@ def test_the_image_s_own_entry_point_starts_the_command(container: Manifest) -> 
 def test_the_command_line_takes_the_arguments_and_understands_what_the_manifest_means(
     container: Manifest, options: dict[str, str], ports: dict[str, int], objects: dict[str, Manifest]
 ) -> None:
-    serve = importlib.import_module("webhook.cli.main").serve
-    name, *arguments = container["args"]
+    values: dict[str, Any] = {}
+    with parsed(container["args"]) as context:
+        for parameter in context.command.params:
+            for option in parameter.opts:
+                values[option] = context.params[str(parameter.name)]
 
-    with serve.make_context(name, arguments) as context:
-        parsed = {option: context.params[each.name] for each in serve.params for option in each.opts}
-
-    assert serve.name == name
-    assert parsed.keys() >= options.keys()
-    assert (parsed["--port"], parsed["--side-port"]) == (ports["https"], ports["side"])
-    assert str(parsed["--cert-dir"]) == container["volumeMounts"][0]["mountPath"]
-    assert f"Secret/{parsed['--ca-secret']}" in objects
-    assert f"MutatingWebhookConfiguration/{parsed['--webhook-configuration']}" in objects
-    assert f"ValidatingWebhookConfiguration/{parsed['--validating-configuration']}" in objects
-    assert float(parsed["--drain-seconds"]) == float(options["--drain-seconds"])
-    assert parsed["--host"] == options["--host"] == "0.0.0.0"  # noqa: S104
+    assert context.command.name == "serve"
+    assert values.keys() >= options.keys()
+    assert (values["--port"], values["--side-port"]) == (ports["https"], ports["side"])
+    assert str(values["--cert-dir"]) == container["volumeMounts"][0]["mountPath"]
+    assert f"Secret/{values['--ca-secret']}" in objects
+    assert f"MutatingWebhookConfiguration/{values['--webhook-configuration']}" in objects
+    assert f"ValidatingWebhookConfiguration/{values['--validating-configuration']}" in objects
+    assert float(values["--drain-seconds"]) == float(options["--drain-seconds"])
+    assert values["--host"] == options["--host"] == "0.0.0.0"  # noqa: S104
