@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 START: Final = """\
 # Reason codes
 
-Each thing that volray says has a code. Log lines (`reason`), metrics (`volray_reviews_total`) and audit annotations carry
-the code, and Events carry it in capitals, such as `NoHead`. A word in braces stands for a value.
+Each thing that volray says has a code. Log lines (`reason`), metrics (`volray_reviews_total`) and audit annotations
+carry the code, and Events carry it in capitals, such as `NoHead`. A word in braces stands for a value.
 """
 
 CHAPTERS: Final = {
