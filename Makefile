@@ -56,7 +56,7 @@ format: $(VENV)/installed ## Put the code into ruff's format
 	@$(BIN)/ruff format .
 
 golden: $(VENV)/installed ## Rewrite the golden files, the outcomes of the corpus and the README's table; read the difference before you commit it
-	@VOLRAY_GOLDEN=rewrite $(BIN)/pytest -q tests/golden tests/corpus tests/controlplane/test_comparison.py
+	@VOLRAY_GOLDEN=rewrite $(BIN)/pytest -q tests/golden tests/corpus tests/vocabulary tests/controlplane/test_comparison.py
 
 mutants: $(VENV)/installed ## Mutate the core, and say how many mutants the tests kill and which live (half an hour)
 	@rm -rf mutants

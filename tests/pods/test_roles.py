@@ -4,12 +4,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.pods.nodes import ROLE, codes, fields
 from webhook.pods import roles
 from webhook.pods.flags import Settings
 from webhook.pods.roles import Chosen
+from webhook.reasons import Code
 
 if TYPE_CHECKING:
-    from webhook.names import Object
+    from webhook.names import Object, Role
 
 
 def named(*names: str) -> list[Object]:
@@ -47,52 +49,49 @@ def test_the_task_is_the_label_or_else_the_annotation(
     assert roles.task_of(labels, annotations) == task
 
 
+OTHERS = Settings(head="chief", worker=("cpu", "gpu", "chief"))
+
+
 @pytest.mark.parametrize(
-    ("task", "said", "role"),
+    ("task", "annotation", "settings", "role"),
     [
-        ("head", None, "head"),
-        ("worker", None, "worker"),
-        ("master", None, None),
-        ("Head", None, None),
-        ("master", "head", "head"),
-        ("master", "worker", "worker"),
-        ("head", "worker", "worker"),
-        ("worker", "head", "head"),
-        ("head", "boss", "head"),
-        ("worker", "", "worker"),
-        ("master", "boss", None),
+        ("head", None, Settings(), "head"),
+        ("worker", None, Settings(), "worker"),
+        ("master", None, Settings(), None),
+        ("Head", None, Settings(), None),
+        ("master", "head", Settings(), "head"),
+        ("master", "worker", Settings(), "worker"),
+        ("head", "worker", Settings(), "worker"),
+        ("worker", "head", Settings(), "head"),
+        ("head", "boss", Settings(), "head"),
+        ("worker", "", Settings(), "worker"),
+        ("master", "boss", Settings(), None),
+        ("chief", None, OTHERS, "head"),  # though it is named as a worker too
+        ("cpu", None, OTHERS, "worker"),
+        ("gpu", None, OTHERS, "worker"),
+        ("head", None, OTHERS, None),
+        ("worker", None, OTHERS, None),
     ],
 )
-def test_the_role_is_the_annotation_or_else_the_tasks_name(task: str, said: str | None, role: str | None) -> None:
-    annotations = {} if said is None else {"ray.volcano.sh/role": said}
-    assert roles.role_of(task, annotations, Settings()) == role
+def test_the_role_is_the_annotation_or_else_that_of_the_tasks_name_in_the_flags(
+    task: str, annotation: str | None, settings: Settings, role: str | None
+) -> None:
+    assert roles.role_of(task, {} if annotation is None else {ROLE: annotation}, settings) == role
 
 
 @pytest.mark.parametrize(
-    ("task", "role"),
-    [("ray-head", "head"), ("cpu", "worker"), ("gpu", "worker"), ("head", None), ("worker", None)],
+    ("annotations", "found"),
+    [
+        ({}, []),
+        *[({ROLE: role}, []) for role in ("head", "worker")],
+        *[({ROLE: role}, [{"found": role}]) for role in ("boss", "", "Head")],
+    ],
 )
-def test_the_flags_name_the_head_task_and_each_worker_task(task: str, role: str | None) -> None:
-    assert roles.role_of(task, {}, Settings(head="ray-head", worker=("cpu", "gpu"))) == role
-
-
-def test_a_task_that_is_named_as_both_is_the_head() -> None:
-    assert roles.role_of("a", {}, Settings(head="a", worker=("a",))) == "head"
-
-
-@pytest.mark.parametrize("said", ["head", "worker"])
-def test_a_role_that_exists_is_no_mistake(said: str) -> None:
-    assert not list(roles.wrong_role({"ray.volcano.sh/role": said}))
-
-
-def test_no_role_is_no_mistake() -> None:
-    assert not list(roles.wrong_role({}))
-
-
-@pytest.mark.parametrize("said", ["boss", "", "Head"])
-def test_a_role_that_is_none_is_a_mistake(said: str) -> None:
-    (mistake,) = roles.wrong_role({"ray.volcano.sh/role": said})
-    assert mistake.text == (f"The annotation ray.volcano.sh/role is {said!r}. Write head or worker, or leave it out.")
+def test_a_role_that_does_not_exist_is_a_mistake(annotations: dict[str, str], found: list[dict[str, str]]) -> None:
+    mistakes = roles.role_mistakes(annotations)
+    assert [fields(mistake) for mistake in mistakes] == found
+    assert all(mistake.code is Code.UNKNOWN_ROLE for mistake in mistakes)
+    assert all(mistake.place == f"metadata.annotations[{ROLE}]" for mistake in mistakes)
 
 
 @pytest.mark.parametrize("variable", ["TF_CONFIG", "MASTER_ADDR", "MPI_HOST"])
@@ -103,7 +102,7 @@ def test_the_variable_of_another_plugin_gives_its_framework_away(variable: str) 
     ]
     found = roles.other_framework(containers)
     assert found is not None
-    assert found.text == f"Container b has {variable}: another framework of Volcano runs here."
+    assert (found.code, fields(found)) == (Code.OTHER_FRAMEWORK, {"container": "b", "env": variable})
 
 
 @pytest.mark.parametrize("env", [None, [], [{"name": "TF_CONFIGS"}, {"name": "POD_IP"}]])
@@ -112,34 +111,30 @@ def test_other_variables_give_no_framework_away(env: list[Object] | None) -> Non
 
 
 @pytest.mark.parametrize(
-    ("role", "wanted"),
-    [("head", ("a", "--headContainer")), ("worker", ("b", "--workerContainer"))],
+    ("role", "wanted"), [("head", ("a", "--headContainer")), ("worker", ("b", "--workerContainer"))]
 )
-def test_each_role_has_its_containers_name_and_flag(role: roles.Role, wanted: tuple[str, str]) -> None:
+def test_each_role_has_its_containers_name_and_flag(role: Role, wanted: tuple[str, str]) -> None:
     assert roles.wanted_container(role, Settings(head_container="a", worker_container="b")) == wanted
 
 
 @pytest.mark.parametrize("opted_in", [True, False])
 @pytest.mark.parametrize(
-    ("names", "role", "index"),
+    ("names", "wanted", "index"),
     [
         (["head"], "head", 0),
         (["logs", "head"], "head", 1),
         (["istio-proxy", "logs", "worker"], "worker", 2),
         (["worker", "head"], "worker", 0),
+        (["main", "istio-proxy"], "istio-proxy", 1),
     ],
 )
 def test_rays_container_is_the_one_of_the_wanted_name(
-    names: list[str], role: roles.Role, index: int, opted_in: bool
+    names: list[str], wanted: str, index: int, opted_in: bool
 ) -> None:
-    chosen = roles.choose_container(named(*names), "t", role, Settings(), opted_in=opted_in)
-    assert chosen == Chosen(index, ())
-
-
-def test_a_sidecars_name_may_be_the_wanted_one() -> None:
-    settings = Settings(head_container="istio-proxy")
-    chosen = roles.choose_container(named("main", "istio-proxy"), "head", "head", settings, opted_in=True)
-    assert chosen == Chosen(1)
+    settings = Settings(head_container=wanted, worker_container=wanted)
+    roles_of_pods: tuple[Role, ...] = ("head", "worker")
+    for role in roles_of_pods:
+        assert roles.choose_container(named(*names), "t", role, settings, opted_in=opted_in) == Chosen(index)
 
 
 @pytest.mark.parametrize(
@@ -149,26 +144,27 @@ def test_a_sidecars_name_may_be_the_wanted_one() -> None:
 def test_for_who_opted_in_the_only_container_is_rays_with_a_warning(names: list[str], index: int) -> None:
     chosen = roles.choose_container(named(*names), "head", "head", Settings(), opted_in=True)
     assert isinstance(chosen, Chosen)
-    assert chosen.index == index
-    assert [warning.text for warning in chosen.warnings] == [
-        "Ray starts in main, the only container; none is named head. "
-        "Rename it or say --headContainer=main in ray.volcano.sh/args."
-    ]
+    assert (chosen.index, codes(chosen.warnings)) == (index, [Code.ONLY_CONTAINER])
+    assert fields(chosen.warnings[0]) == {"container": "main", "wanted": "head", "flag": "--headContainer"}
 
 
-def test_several_containers_of_which_none_has_the_name_are_named() -> None:
-    found = roles.choose_container(named("a", "istio-proxy", "b"), "t", "worker", Settings(), opted_in=True)
-    assert not isinstance(found, Chosen)
-    assert found.text == (
-        "No container is named worker, and there are several: a, b. "
-        "Name Ray's container worker, or say --workerContainer=NAME in the annotation ray.volcano.sh/args."
-    )
+SEVERAL = {"wanted": "worker", "found": "a, b", "flag": "--workerContainer"}
+NONE = {"task": "gpu", "wanted": "worker"}
 
 
 @pytest.mark.parametrize(
-    ("names", "opted_in"), [(["main"], False), (["a", "b"], False), (["istio-proxy"], True), ([], True)]
+    ("names", "opted_in", "code", "found"),
+    [
+        (["a", "istio-proxy", "b"], True, Code.SEVERAL_CONTAINERS, SEVERAL),
+        (["a", "b"], False, Code.NO_RAY_CONTAINER, NONE),
+        (["main"], False, Code.NO_RAY_CONTAINER, NONE),
+        (["istio-proxy"], True, Code.NO_RAY_CONTAINER, NONE),
+        ([], True, Code.NO_RAY_CONTAINER, NONE),
+    ],
 )
-def test_without_a_label_or_a_container_there_is_none_for_ray(names: list[str], opted_in: bool) -> None:
-    found = roles.choose_container(named(*names), "gpu", "worker", Settings(), opted_in=opted_in)
-    assert not isinstance(found, Chosen)
-    assert (found.code, found.text) == ("no-ray-container", "Task gpu has no container named worker.")
+def test_otherwise_there_is_no_container_for_ray(
+    names: list[str], opted_in: bool, code: Code, found: dict[str, str]
+) -> None:
+    reason = roles.choose_container(named(*names), "gpu", "worker", Settings(), opted_in=opted_in)
+    assert not isinstance(reason, Chosen)
+    assert (reason.code, fields(reason)) == (code, found)

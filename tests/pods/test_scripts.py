@@ -8,7 +8,7 @@ import pytest
 from webhook.pods import scripts
 
 if TYPE_CHECKING:
-    from webhook.pods.roles import Role
+    from webhook.names import Role
 
 CASES = [
     (role, beside, wait_nodes) for role in ("head", "worker") for beside in (True, False) for wait_nodes in (0, 1, 2)

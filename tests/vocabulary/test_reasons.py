@@ -1,69 +1,209 @@
 from __future__ import annotations
 
+import ast
 import re
+from pathlib import Path
 from string import Formatter
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from webhook.reasons import REASONS, Code, finding
+import webhook
+from webhook.reasons import REASONS, Code, Level, finding
 
-FIELDS = re.compile(r"\{|\}")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.golden.files import Golden
+
+SENTENCES: Final = Path(__file__).parent / "sentences.txt"
+
+COMPLETES: Final = "policies: [{event: TaskCompleted, action: CompleteJob}]"
+RETRIES: Final = COMPLETES.replace("]", ", {event: PodFailed, action: RestartJob}]")
+NO_POLICY: Final = 'svc: ["--disable-network-policy=true"]'
+SERVICE: Final = "demo-head-svc"
+ALL_CODES: Final = list(Code)
+
+EXAMPLES: Final[dict[Code, dict[str, Any]]] = {
+    Code.NOT_A_POD: {"kind": "Job"},
+    Code.OTHER_TASK: {"task": "logger", "head": "head", "workers": "cpu, gpu"},
+    Code.OTHER_FRAMEWORK: {"container": "worker", "env": "TF_CONFIG"},
+    Code.OTHER_PLUGIN: {"plugin": "mpi"},
+    Code.ALREADY_INJECTED: {"version": "0.3.0"},
+    Code.NO_RAY_CONTAINER: {"task": "gpu", "wanted": "worker"},
+    Code.NOT_A_JOB: {"kind": "Job", "group": "batch"},
+    Code.TEMPLATE: {"kind": "CronJob"},
+    Code.MALFORMED: {"field": "pod.spec.containers", "found": "a map", "wanted": "a list"},
+    Code.UNREADABLE: {"found": "--port='1", "why": "No closing quotation"},
+    Code.UNKNOWN_FLAG: {"found": "--prot=1", "wanted": "--port"},
+    Code.MISSING_VALUE: {"flag": "--port", "example": "6379"},
+    Code.BAD_VALUE: {"flag": "--port", "found": "x", "wanted": "a port from 1 to 65535", "example": "6379"},
+    Code.REPEATED_FLAG: {"flag": "--port", "first": "6380", "second": "6381"},
+    Code.SAME_PORT: {"port": 8265, "first": "--port", "second": "--dashboardPort"},
+    Code.PORT_TAKEN: {"port": 6379, "flag": "--port", "container": "cache"},
+    Code.PORT_AMONG_WORKERS: {"port": 10001, "flag": "--clientPort", "low": 10000, "high": 19999},
+    Code.UNKNOWN_ROLE: {"found": "boss"},
+    Code.UNKNOWN_COMMAND_MODE: {"found": "drop"},
+    Code.SEVERAL_CONTAINERS: {"wanted": "worker", "found": "a, b", "flag": "--workerContainer"},
+    Code.ARGS_WITHOUT_COMMAND: {"container": "head"},
+    Code.UNKNOWN_START_OPTION: {"found": "-num-cpus=1", "wanted": "--num-cpus"},
+    Code.HEAD_START_OPTION: {"found": "--include-dashboard"},
+    Code.OWNED_START_OPTION: {"found": "--port", "instead": ", and write --port=N in ray.volcano.sh/args"},
+    Code.BAD_QUANTITY: {"field": "Container head: resources.limits.memory", "found": "2GB"},
+    Code.NO_HEAD: {"tasks": "master, worker", "head": "head"},
+    Code.TWO_HEADS: {"tasks": "head, master"},
+    Code.HEAD_REPLICAS: {"task": "head", "found": 2},
+    Code.NO_HEAD_POD: {"task": "head"},
+    Code.NO_SUCH_WORKER: {"worker": "gpu", "tasks": "head, worker"},
+    Code.TOO_FEW_NODES: {"wanted": 4, "found": 3},
+    Code.SERVICE_NAME: {"service": "a.b-head-svc", "why": "it must be a DNS label that starts with a letter"},
+    Code.HEAD_WAITS_FOR_WORKER: {"head": "head", "worker": "worker"},
+    Code.FLAGS_DISAGREE: {"first": "head", "second": "worker", "flag": "--port", "ours": 6380, "theirs": 6379},
+    Code.LABELLED_NOT_ADOPTED: {"task": "worker"},
+    Code.HEAD_NOT_LABELLED: {"task": "worker", "head": "head"},
+    Code.SETTINGS_CHANGED: {"task": "head", "what": "--port", "then": 6379, "now": 6380},
+    Code.RAY_LEFT_OUT: {"task": "head"},
+    Code.SERVICE_FOREIGN: {"service": SERVICE, "owner": "controlled by Job other"},
+    Code.SERVICE_QUOTA: {"service": SERVICE, "why": "exceeded quota: small"},
+    Code.SERVICE_REFUSED: {"service": SERVICE, "why": "admission webhook policy.example denied the request"},
+    Code.ONLY_CONTAINER: {"container": "main", "wanted": "head", "flag": "--headContainer"},
+    Code.LABELLED_OTHER_TASK: {"task": "logger"},
+    Code.OWN_START: {"words": "ray start"},
+    Code.OWN_PORT_UNREADABLE: {
+        "found": "--port=$PORT",
+        "lost": "RAY_ADDRESS and the container's port gcs are left out",
+        "port": 6379,
+        "flag": "--port",
+    },
+    Code.OWN_PORT_DIFFERS: {"words": "no --port", "port": 6379, "flag": "--port", "said": 6380, "option": "--port"},
+    Code.OWN_START_JOINS_ELSEWHERE: {"worker": "worker", "found": 6344, "head": "head", "port": 6379},
+    Code.START_ARGS_UNUSED: {"found": "--num-cpus=0"},
+    Code.NO_CPU: {"container": "head"},
+    Code.HOST_NETWORK_DNS: {"found": "ClusterFirst"},
+    Code.ENV_NAME_LOST: {"env": "a.b"},
+    Code.OTHER_START_OPTION: {"found": "--num-cpu", "near": " (the nearest option of Ray 2.60 is --num-cpus)"},
+    Code.LITTLE_MEMORY: {"field": "The pod: resources.limits.memory", "found": "512m", "example": "512Mi"},
+    Code.SMALL_SHM: {
+        "volume": "dshm",
+        "found": "1Gi",
+        "taken": "9537Mi",
+        "outcome": "Ray keeps it in /tmp/ray, on disk",
+        "wanted": "19661Mi",
+    },
+    Code.MOUNT_WITHOUT_VOLUME: {"container": "worker", "volume": "dshm"},
+    Code.RAY_ADDRESS_HTTP: {"container": "head", "found": "http://127.0.0.1:8265"},
+    Code.NEVER_ENDS: {"head": "head", "yaml": COMPLETES},
+    Code.RUNS_AGAIN: {"head": "head", "more": f", and in task head: {COMPLETES}"},
+    Code.FAILS_FOR_EVER: {"head": "head", "yaml": RETRIES},
+    Code.FAILURE_UNSEEN: {"head": "head", "yaml": RETRIES},
+    Code.ONLY_OWN_PODS: {"yaml": NO_POLICY},
+    Code.SVC_ADDED: {"found": "VC_HEAD_HOSTS", "yaml": NO_POLICY},
+    Code.UNLABELLED_NODE: {"task": "worker", "role": "worker", "yaml": 'labels: {ray.volcano.sh/cluster: "true"}'},
+    Code.GANG_WAITS: {"needed": "3 pods (minAvailable)", "count": 1, "first": "head", "waiting": "worker", "enough": 1},
+    Code.SCALED_BELOW_WAIT: {"wanted": 4, "found": 3},
+    Code.CONTENT_TYPE: {"found": "text/plain"},
+    Code.TOO_LARGE: {"limit": 8388608},
+    Code.NOT_JSON: {"why": "unexpected end of data"},
+    Code.NOT_A_REVIEW: {"field": "kind", "found": "missing", "wanted": "AdmissionReview"},
+}
+"""Fields as the product fills them, for each code whose sentence names any."""
 
 
-def fields_of(template: str) -> set[str]:
+def named_by(code: Code) -> set[str]:
+    """The fields that a code's sentence and hint name."""
+    template = REASONS[code].sentence + REASONS[code].hint
     return {name for _, name, _, _ in Formatter().parse(template) if name is not None}
 
 
-def test_every_code_has_a_reason_and_every_reason_a_code() -> None:
+def test_every_sentence_reads_well(golden: Golden) -> None:
+    lines: list[str] = []
+    for level in (Level.REFUSED, Level.WARNING, Level.LEFT_ALONE, Level.DONE):
+        lines.append(f"# {level}\n")
+        for code in sorted(code for code in Code if REASONS[code].level is level):
+            example = finding(code, **EXAMPLES.get(code, {}))
+            lines += [f"{code}", *(f"    {line}" for line in example.lines), ""]
+    golden.check_file(SENTENCES, "\n".join(lines))
+
+
+def test_every_code_has_a_reason_and_a_name_of_its_own() -> None:
     assert set(REASONS) == set(Code)
-
-
-def test_no_two_codes_share_a_name() -> None:
     assert len(Code.__members__) == len(set(Code))
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", code) for code in Code)
 
 
-@pytest.mark.parametrize("code", Code)
-def test_a_code_is_words_in_lower_case_with_dashes(code: Code) -> None:
-    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", code)
-
-
-@pytest.mark.parametrize("code", Code)
+@pytest.mark.parametrize("code", ALL_CODES)
 def test_every_sentence_and_hint_ends_with_a_full_stop_and_begins_with_a_capital_or_a_name(code: Code) -> None:
     reason = REASONS[code]
     assert reason.sentence.endswith(".")
-    assert not reason.hint or reason.hint.endswith(".")
-    assert reason.sentence[0].isupper() or reason.sentence.startswith(
-        ("{", "--", "hostNetwork", "ray.volcano.sh/", "volray")
+    assert reason.sentence[0].isupper() or reason.sentence.startswith(("{", "--", "`", "volray"))
+    assert not reason.hint or (reason.hint.endswith(".") and reason.hint[0].isupper())
+
+
+@pytest.mark.parametrize("code", ALL_CODES)
+def test_every_sentence_is_filled_by_its_example(code: Code) -> None:
+    example = EXAMPLES.get(code, {})
+    assert set(example) == named_by(code)
+    filled: dict[str, Any] = {name: f"<{name}>" for name in example}
+    text = finding(code, **filled).text
+    assert all(f"<{name}>" in text for name in example)
+    assert not re.search(r"[{}]", text)
+
+
+# How the product uses the codes
+
+
+def calls() -> Iterator[tuple[str, str, set[str], bool]]:
+    """Each `finding(Code.NAME, …)` of the product: where, its code, its fields, and whether there may be others."""
+    for path in sorted(Path(webhook.__file__).parent.rglob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            is_finding = isinstance(call, ast.Call) and ast.unparse(call.func) == "finding" and call.args
+            if is_finding and isinstance(call, ast.Call) and isinstance(call.args[0], ast.Attribute):
+                names = {keyword.arg for keyword in call.keywords} - {"place"}
+                known = {name for name in names if name is not None}
+                yield f"{path.name}:{call.lineno}", call.args[0].attr, known, None in names
+
+
+def test_the_product_fills_every_field_of_a_sentence_and_no_other() -> None:
+    wrong: list[str] = []
+    for where, name, given, more in calls():
+        wanted = named_by(Code[name])
+        if not (given <= wanted if more else given == wanted):
+            wrong.append(f"{where}: {name} has {sorted(given)}, not {sorted(wanted)}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("code", ALL_CODES)
+def test_every_code_is_used(code: Code) -> None:
+    folder = Path(webhook.__file__).parent
+    used = re.compile(rf"\bCode\.{code.name}\b")
+    files = [path for path in folder.rglob("*.py") if path != folder / "reasons.py"]
+    assert any(used.search(path.read_text(encoding="utf-8")) for path in files)
+
+
+# Findings
+
+
+def test_a_finding_is_its_code_its_fields_as_text_and_its_place() -> None:
+    found = finding(Code.TOO_LARGE, limit=7)
+    assert (found.code, found.fields, found.place, found.level) == (
+        Code.TOO_LARGE,
+        (("limit", "7"),),
+        "",
+        Level.REFUSED,
     )
-    assert not reason.hint or reason.hint[0].isupper()
+    assert found == finding(Code.TOO_LARGE, limit="7")
+    assert found != finding(Code.TOO_LARGE, limit=8)
+    assert found.at("here") == finding(Code.TOO_LARGE, place="here", limit=7) != found
 
 
-@pytest.mark.parametrize("code", Code)
-def test_every_template_is_filled_by_its_fields(code: Code) -> None:
-    reason = REASONS[code]
-    names = fields_of(reason.sentence) | fields_of(reason.hint)
-    text = finding(code, **{name: f"<{name}>" for name in names}).text
-    assert not FIELDS.search(text)
-    assert all(f"<{name}>" in text for name in names)
-
-
-def test_a_sentence_comes_before_its_hint() -> None:
-    found = finding(Code.HEAD_REPLICAS, task="head", found=2)
-    assert found.lines == ("The head task head has replicas: 2.", "Write replicas: 1.")
-    assert found.text == "The head task head has replicas: 2. Write replicas: 1."
-
-
-def test_a_sentence_without_a_hint_stands_alone() -> None:
+def test_a_place_comes_before_the_sentence_and_a_hint_after_it() -> None:
+    found = finding(Code.TWO_HEADS, tasks="a, b")
+    sentence, hint = found.lines
+    assert (sentence, hint) == ("Several tasks are heads: a, b.", "Keep one head and make the others workers.")
+    assert found.text == f"{sentence} {hint}"
+    assert found.at("spec.tasks").lines == (f"spec.tasks: {sentence}", hint)
     assert finding(Code.NOT_VOLCANO).lines == ("The pod does not belong to a Volcano Job.",)
-    assert finding(Code.NOT_VOLCANO).text == "The pod does not belong to a Volcano Job."
 
 
 def test_what_was_found_is_text_not_a_template() -> None:
     assert finding(Code.NOT_JSON, why="{0} {field}").text == "The body is not JSON: {0} {field}."
-
-
-def test_a_finding_is_its_code_and_its_fields_as_text() -> None:
-    found = finding(Code.TOO_LARGE, limit=7)
-    assert (found.code, found.fields) == (Code.TOO_LARGE, (("limit", "7"),))
-    assert found == finding(Code.TOO_LARGE, limit="7")
-    assert found != finding(Code.TOO_LARGE, limit=8)

@@ -167,6 +167,8 @@ def ray_pod(  # noqa: PLR0913, PLR0917 - all that is known of the pod before
         resources = node_resources(requests, own_shm=has_shm(container))
         found += extra.findings
     found += requests.mistakes
+    if start.mode == "keep" and container.get("args") and not container.get("command"):
+        found.append(finding(Code.ARGS_WITHOUT_COMMAND, container=container["name"]))
     return RayPod(
         identity,
         metadata,
