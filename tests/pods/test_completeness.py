@@ -108,7 +108,7 @@ PODS: Final[dict[Code, Object]] = {
     Code.OWN_START: pod(command=["ray", "start"]),
     Code.OWN_PORT_UNREADABLE: pod(command=["ray", "start", "--head", "--port=$PORT"]),
     Code.OWN_PORT_DIFFERS: pod(command=["ray", "start", "--head", "--port=7"], flags="--port=8"),
-    Code.START_ARGS_UNUSED: with_options("--num-cpus=0", command=["ray", "start"]),
+    Code.START_ARGS_UNUSED: with_options("--head", command=["ray", "start"]),
     Code.NO_CPU: pod(),
     Code.HOST_NETWORK_DNS: pod("worker", spec={"hostNetwork": True}),
     Code.ENV_NAME_LOST: pod(env=[{"name": "a.b", "value": "c"}]),
@@ -152,12 +152,13 @@ def test_every_code_that_the_pods_room_knows_has_a_pod() -> None:
 
 @pytest.mark.parametrize(("code", "original"), PODS.items(), ids=PODS)
 def test_every_code_is_given_for_its_pod(code: Code, original: Object) -> None:
-    ipv6 = code is Code.IPV6
-    if REASONS[code].level is Level.REFUSED:
-        assert mistakes(original, ipv6=ipv6) == [code]
+    level = REASONS[code].level
+    if level is Level.REFUSED:
+        assert mistakes(original, ipv6=code is Code.IPV6) == [code]
         return
-    injection = inject(original, "team")
-    if REASONS[code].level is Level.WARNING:
+    injection = inject(original, "team", ipv6=level is Level.LEFT_ALONE)
+    if level is Level.WARNING:
         assert code in codes(injection.warnings)
     else:
-        assert injection.reason.code is code
+        assert (injection.reason.code, injection.warnings) == (code, ())
+        assert bool(injection.operations) is (level is Level.DONE)

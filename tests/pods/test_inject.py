@@ -13,7 +13,6 @@ from tests.pods.nodes import (
     OWN,
     ROLE,
     START_ARGS,
-    codes,
     fields,
     made,
     mistakes,
@@ -66,9 +65,6 @@ def test_a_head_and_a_worker_are_injected(task: str, missing: str | None) -> Non
             {"task": "logger", "head": "c", "workers": "a, b"},
             None,
         ),
-        (pod("worker", env=TF_CONFIG), Code.OTHER_FRAMEWORK, {"container": "worker", "env": "TF_CONFIG"}, None),
-        (pod(annotations={"ray.volcano.sh/injected": "0.0.7"}), Code.ALREADY_INJECTED, {"version": "0.0.7"}, None),
-        (pod(name="main"), Code.NO_RAY_CONTAINER, {"task": "head", "wanted": "head"}, "head"),
         (
             pod("gpu", flags="--worker=gpu", name="main"),
             Code.NO_RAY_CONTAINER,
@@ -77,45 +73,16 @@ def test_a_head_and_a_worker_are_injected(task: str, missing: str | None) -> Non
         ),
     ],
 )
-def test_a_pod_that_is_not_rays_is_left_alone_on_ipv6_too(
+def test_a_pod_that_is_not_rays_is_left_alone(
     original: Object, code: Code, named: dict[str, str], role: str | None
 ) -> None:
-    injection = inject(original, "team", ipv6=True)
+    injection = inject(original, "team")
     assert (injection.operations, injection.warnings, injection.role) == ((), (), role)
     assert (injection.reason.code, fields(injection.reason)) == (code, named)
 
 
-def test_another_task_with_the_label_is_left_alone_with_a_warning() -> None:
-    injection = inject(pod("logger", labels=OPT_IN), "team")
-    assert (injection.operations, injection.reason.code) == ((), Code.OTHER_TASK)
-    assert codes(injection.warnings) == [Code.LABELLED_OTHER_TASK]
-
-
 def test_whoever_opts_in_may_have_another_frameworks_variables() -> None:
     assert inject(pod("worker", labels=OPT_IN, env=TF_CONFIG), "team").role == "worker"
-
-
-@pytest.mark.parametrize(
-    ("task", "flags", "annotations", "role"),
-    [
-        ("master", "", {ROLE: "head"}, "head"),
-        ("chief", "--head=chief", {}, "head"),
-        ("gpu", "--worker=cpu --worker=gpu", {}, "worker"),
-    ],
-)
-def test_annotation_and_flags_name_the_tasks(task: str, flags: str, annotations: dict[str, str], role: str) -> None:
-    assert inject(pod(task, flags=flags, annotations=annotations, name=role), "team").role == role
-
-
-# Container
-
-
-def test_rays_container_is_the_named_one_or_for_who_opted_in_the_only_one_beside_sidecars() -> None:
-    named = pod(name="logs", others=[{"name": "head"}, {"name": "more"}])
-    assert "command" in container_of(injected(named), "head")
-    only = pod(labels=OPT_IN, name="istio-proxy", others=[{"name": "main", "resources": CPU}])
-    assert "command" in container_of(injected(only), "main")
-    assert warnings(only) == [Code.ONLY_CONTAINER]
 
 
 def test_the_choice_of_a_container_is_warned_of_in_one_that_starts_ray_itself_too() -> None:
@@ -176,12 +143,6 @@ def test_a_container_that_starts_ray_itself_gets_env_ports_and_label_only(contai
         "/spec/containers/0/env",
         "/spec/containers/0/ports",
     ]
-
-
-def test_a_command_that_starts_ray_itself_is_known_by_its_words_with_a_warning() -> None:
-    injection = inject(pod(command=STARTS_RAY), "team")
-    assert injection.reason.code is Code.INJECTED_OWN
-    assert codes(injection.warnings) == [Code.OWN_START]
 
 
 def test_keep_puts_ray_beside_a_command_with_such_words_without_a_warning() -> None:
@@ -265,10 +226,6 @@ def test_start_args_of_another_ray_are_passed_on_and_warned_of() -> None:
     assert "--storage=/mnt" in script(annotations=annotations)
 
 
-def test_start_args_beside_an_own_start_are_warned_of_and_not_judged() -> None:
-    assert warnings(pod(annotations={**OWN, START_ARGS: "--head"})) == [Code.START_ARGS_UNUSED]
-
-
 # Refusals
 
 
@@ -301,11 +258,6 @@ def test_ipv6_and_unknown_roles_and_modes_are_refused_whoever_starts_ray(contain
     assert mistakes(pod(annotations={ROLE: "boss"}, **container)) == [Code.UNKNOWN_ROLE]
     assert mistakes(pod(annotations={COMMAND: "drop"}, **container)) == [Code.UNKNOWN_COMMAND_MODE]
     assert mistakes(pod("logger", annotations={ROLE: "boss"})) == [Code.UNKNOWN_ROLE]
-
-
-def test_what_is_no_pod_is_refused() -> None:
-    error = refusal({"metadata": {}, "spec": {"containers": {}}})
-    assert codes(error.mistakes) == [Code.MALFORMED]
 
 
 def test_every_mistake_is_refused_at_once() -> None:
