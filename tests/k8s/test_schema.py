@@ -1,7 +1,9 @@
 from __future__ import annotations
 
-import json
 import re
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -23,88 +25,8 @@ WRONG: Final[dict[str, list[Any]]] = {
     LIST: [{}, "x"],
 }
 
+RIGHT: Final = {TEXT: "a", NUMBER: 1, SWITCH: True}
 MISSING: Final = object()
-
-METADATA: Final[Object] = {
-    "name": "a",
-    "namespace": "b",
-    "labels": {"a": "b"},
-    "annotations": {"a": "b"},
-    "ownerReferences": [{"apiVersion": "a/v1", "kind": "Job", "uid": "u", "controller": True}],
-}
-CONTAINER: Final[Object] = {
-    "name": "a",
-    "command": ["a"],
-    "args": ["b"],
-    "env": [{"name": "A", "value": "b", "valueFrom": {"fieldRef": {"fieldPath": "c"}, "secretKeyRef": {"name": "x"}}}],
-    "ports": [{"containerPort": 1, "name": "a", "protocol": "TCP"}],
-    "volumeMounts": [{"name": "a", "mountPath": "/a"}],
-    "resources": {"limits": {"cpu": 1, "memory": "1Gi"}, "requests": {"a/b": "1"}, "claims": [{"name": "x"}]},
-    "restartPolicy": "Always",
-    "securityContext": {"readOnlyRootFilesystem": True, "runAsUser": 1000},
-}
-POD_SPEC: Final[Object] = {
-    "containers": [CONTAINER],
-    "initContainers": [{"name": "b"}],
-    "volumes": [{"name": "a", "emptyDir": {"medium": "Memory", "sizeLimit": 1}}],
-    "resources": {"limits": {"cpu": 1}},
-    "hostNetwork": True,
-    "dnsPolicy": "Default",
-    "unknown": 1,
-}
-POLICY: Final[Object] = {"event": "PodFailed", "events": ["*"], "action": "RestartJob", "exitCode": 1}
-TASK: Final[Object] = {
-    "name": "head",
-    "replicas": 1,
-    "minAvailable": 1,
-    "dependsOn": {"name": ["a"], "iteration": "any"},
-    "partitionPolicy": {"minPartitions": 1, "partitionSize": 2},
-    "policies": [POLICY],
-    "template": {"metadata": METADATA, "spec": POD_SPEC},
-}
-POD: Final[Object] = {"metadata": METADATA, "spec": POD_SPEC}
-JOB: Final[Object] = {
-    "metadata": METADATA,
-    "spec": {
-        "plugins": {"ray": ["--port=1"], "svc": []},
-        "tasks": [TASK],
-        "volumes": [{"mountPath": "/a", "volumeClaimName": "b", "volumeClaim": {"resources": {}}}],
-        "policies": [POLICY],
-        "minAvailable": 1,
-        "queue": "a",
-        "schedulerName": "b",
-    },
-}
-
-
-def changed(whole: Object, path: str, value: object) -> Object:
-    """Return the object with another value at a path such as `spec.tasks[0].name`."""
-    copy: Object = json.loads(json.dumps(whole))
-    *parents, last = [int(step) if step.isdigit() else step for step in re.findall(r"[^.\[\]]+", path)]
-    parent: Any = copy
-    for step in parents:
-        parent = parent[step]
-    if value is MISSING:
-        del parent[last]
-    else:
-        parent[last] = value
-    return copy
-
-
-def mistakes(kind: str, value: object) -> list[tuple[tuple[str, str], ...]]:
-    found = schema.pod_mistakes(value) if kind == "pod" else schema.job_mistakes(value)
-    assert all(mistake.code is Code.MALFORMED for mistake in found)
-    return [mistake.fields for mistake in found]
-
-
-def mistake(place: str, found: str, wanted: str) -> tuple[tuple[str, str], ...]:
-    return (("field", place), ("found", found), ("wanted", wanted))
-
-
-@pytest.mark.parametrize("name", [*recordings.names("pod-*"), *recordings.names("job-create-*")])
-def test_a_recorded_object_has_its_shape(name: str) -> None:
-    assert not mistakes(name.partition("-")[0], recordings.subject(name))
-
 
 FIELDS: Final = {
     "metadata": {
@@ -156,47 +78,98 @@ FIELDS: Final = {
 """The paths of the fields that volray reads, by what each has to be. The needed ones have a mark."""
 
 PLACES: Final = {
-    "pod": {
-        "": "whole",
-        "metadata.": "metadata",
-        "spec.": "pod spec",
-        "spec.containers[0].": "container",
-    },
-    "job": {
-        "": "whole",
-        "metadata.": "metadata",
-        "spec.": "job spec",
-        "spec.tasks[0].": "task",
-        "spec.tasks[0].template.spec.containers[0].": "container",
-    },
+    "pod": [("", "whole"), ("metadata.", "metadata"), ("spec.", "pod spec"), ("spec.containers[0].", "container")],
+    "job": [
+        ("", "whole"),
+        ("metadata.", "metadata"),
+        ("spec.", "job spec"),
+        ("spec.", "policies"),
+        ("spec.tasks[0].", "task"),
+        ("spec.tasks[0].", "policies"),
+        ("spec.tasks[0].template.spec.containers[0].", "container"),
+    ],
 }
 
 
-def cases() -> list[tuple[str, str, str, bool]]:
-    """Each field of a pod and of a Job: its kind, its path, what it has to be and whether it is needed."""
-    found = []
-    for kind, parts in PLACES.items():
-        paths = [(place, wanted, text) for place, part in parts.items() for wanted, text in FIELDS[part].items()]
-        for place in ("spec.", "spec.tasks[0].") if kind == "job" else ():
-            paths += [(place, wanted, text) for wanted, text in FIELDS["policies"].items()]
-        for place, wanted, text in paths:
-            found += [(kind, place + path.rstrip("!"), wanted, path.endswith("!")) for path in text.split()]
-    return found
+@dataclass(frozen=True)
+class Field:
+    kind: str
+    path: str
+    wanted: str
+    needed: bool
 
 
-@pytest.mark.parametrize(("kind", "path", "wanted", "needed"), cases())
-def test_what_the_api_would_not_have_is_a_mistake_that_says_where(
-    kind: str, path: str, wanted: str, needed: bool
-) -> None:
-    whole, place = POD if kind == "pod" else JOB, f"{kind}.{path}"
-    for wrong in WRONG[wanted]:
-        assert mistakes(kind, changed(whole, path, wrong)) == [mistake(place, WORDS[type(wrong)], wanted)]
-    if path.endswith("]"):
-        assert mistakes(kind, changed(whole, path, None)) == [mistake(place, "null", wanted)]
-        return
-    for nothing in (MISSING, None):
-        expected = [mistake(place, "missing", wanted)] if needed else []
-        assert mistakes(kind, changed(whole, path, nothing)) == expected
+ALL_FIELDS: Final = [
+    Field(kind, place + path.rstrip("!"), wanted, path.endswith("!"))
+    for kind, parts in PLACES.items()
+    for place, part in parts
+    for wanted, paths in FIELDS[part].items()
+    for path in paths.split()
+]
+
+
+def changed(whole: Object, path: str, value: object) -> Object:
+    """Return the object with another value at a path such as `spec.tasks[0].name`, or with none."""
+    copy = deepcopy(whole)
+    steps = [int(step) if step.isdigit() else step for step in re.findall(r"[^.\[\]]+", path)]
+    parent: Any = copy
+    for step, following in pairwise(steps):
+        if isinstance(parent, list) and not parent:
+            parent.append([] if isinstance(following, int) else {})
+        elif isinstance(parent, dict):
+            parent.setdefault(step, [] if isinstance(following, int) else {})
+        parent = parent[step]
+    if isinstance(parent, list):
+        parent[:] = [] if value is MISSING else [value]
+    elif value is MISSING:
+        parent.pop(steps[-1], None)
+    else:
+        parent[steps[-1]] = value
+    return copy
+
+
+def whole(kind: str) -> Object:
+    """Return an object that has every field."""
+    made: Object = {"unknown": 1}
+    for field in ALL_FIELDS:
+        if field.kind == kind and field.wanted in RIGHT:
+            made = changed(made, field.path, RIGHT[field.wanted])
+    for path in ("limits.cpu", "requests.cpu", "claims[0]"):
+        containers = "spec.containers[0]" if kind == "pod" else "spec.tasks[0].template.spec.containers[0]"
+        made = changed(made, f"{containers}.resources.{path}", 1.5)
+    return made
+
+
+WHOLE: Final = {"pod": whole("pod"), "job": whole("job")}
+
+
+def mistakes(kind: str, value: object) -> list[tuple[tuple[str, str], ...]]:
+    found = schema.pod_mistakes(value) if kind == "pod" else schema.job_mistakes(value)
+    assert all(mistake.code is Code.MALFORMED for mistake in found)
+    return [mistake.fields for mistake in found]
+
+
+def mistake(place: str, found: str, wanted: str) -> tuple[tuple[str, str], ...]:
+    return (("field", place), ("found", found), ("wanted", wanted))
+
+
+@pytest.mark.parametrize("name", [*recordings.names("pod-*"), *recordings.names("job-create-*")])
+def test_a_recorded_object_has_its_shape(name: str) -> None:
+    assert not mistakes(name.partition("-")[0], recordings.subject(name))
+
+
+@pytest.mark.parametrize("field", ALL_FIELDS, ids=lambda field: f"{field.kind}.{field.path}")
+def test_what_the_api_would_not_have_is_a_mistake_that_says_where(field: Field) -> None:
+    def found(value: object) -> list[tuple[tuple[str, str], ...]]:
+        return mistakes(field.kind, changed(WHOLE[field.kind], field.path, value))
+
+    place = f"{field.kind}.{field.path}"
+    for wrong in WRONG[field.wanted]:
+        assert found(wrong) == [mistake(place, WORDS[type(wrong)], field.wanted)]
+    if field.path.endswith("]"):
+        assert found(None) == [mistake(place, "null", field.wanted)]
+    else:
+        assert found(None) == found(MISSING) == field.needed * [mistake(place, "missing", field.wanted)]
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 1.5])
@@ -206,8 +179,8 @@ def test_an_object_is_a_map(value: object) -> None:
 
 
 def test_an_object_with_or_without_all_that_it_may_have_has_its_shape() -> None:
-    assert not mistakes("pod", POD)
-    assert not mistakes("job", JOB)
+    assert not mistakes("pod", WHOLE["pod"])
+    assert not mistakes("job", WHOLE["job"])
     assert not mistakes("pod", {"metadata": {}, "spec": {"containers": []}})
     assert not mistakes("job", {"metadata": {}, "spec": {}})
     assert not mistakes("job", {"metadata": {}, "spec": {"plugins": {"svc": None}}})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from tests.pods.nodes import CPU, OPT_IN, OWN, ROLE, SHM, START_ARGS, codes, made, mistakes, script
+from tests.pods.test_flags import GIVEN
 from tests.volcano_pods import pod
 from webhook import pods
 from webhook.k8s import schema
@@ -24,25 +25,11 @@ if TYPE_CHECKING:
 
 # Flags
 
-OTHER_VALUES: Final = {
-    "head": "chief",
-    "worker": "gpu",
-    "headContainer": "main",
-    "workerContainer": "main",
-    "port": "4321",
-    "dashboardPort": "4321",
-    "clientPort": "4321",
-    "metricsPort": "4321",
-    "agentPort": "4321",
-    "waitNodes": "3",
-    "waitHead": "60",
-    "reconnectSeconds": "60",
-    "logToStderr": "true",
-}
+OTHER_VALUES: Final = {name: text for name, text, _, _ in GIVEN}
 TEMPLATES: Final[list[dict[str, Any]]] = [
     {"command": ["python"]},
     {"task": "worker"},
-    {"task": "chief", "name": "head"},
+    {"task": "master", "name": "head"},
     {"task": "gpu", "name": "worker"},
     {"name": "main"},
     {"task": "worker", "name": "main"},

@@ -66,44 +66,36 @@ def test_the_users_own_variable_wins(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "source",
+    ("source", "name"),
     [
-        {"value": "10.0.0.1"},
-        {},
-        {"valueFrom": None},
-        {"valueFrom": {"fieldRef": None}},
-        {"valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}},
-        {"valueFrom": {"configMapKeyRef": {"name": "a", "key": "b"}}},
+        ({"value": "10.0.0.1"}, "VOLRAY_POD_IP"),
+        ({}, "VOLRAY_POD_IP"),
+        ({"valueFrom": None}, "VOLRAY_POD_IP"),
+        ({"valueFrom": {"fieldRef": None}}, "VOLRAY_POD_IP"),
+        ({"valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}, "VOLRAY_POD_IP"),
+        ({"valueFrom": {"configMapKeyRef": {"name": "a", "key": "b"}}}, "VOLRAY_POD_IP"),
+        ({"valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}, "POD_IP"),
     ],
 )
 @pytest.mark.parametrize("annotations", [OWN, {}])
 def test_beside_a_pod_ip_of_another_meaning_the_head_has_volrays_own(
-    source: Object, annotations: dict[str, str]
+    source: Object, name: str, annotations: dict[str, str]
 ) -> None:
     found = added(env=[{"name": "POD_IP", **source}], annotations=annotations)
-    assert found["VOLRAY_POD_IP"] == FROM_POD_IP
-    assert found["RAY_ADDRESS"] == "$(VOLRAY_POD_IP):6379"
-    assert found["RAY_API_SERVER_ADDRESS"] == "http://$(VOLRAY_POD_IP):8265"
-
-
-def test_a_pod_ip_of_the_same_meaning_is_used() -> None:
-    own = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
-    assert added(env=[own])["RAY_ADDRESS"] == "$(POD_IP):6379"
+    assert name == "POD_IP" or found["VOLRAY_POD_IP"] == FROM_POD_IP
+    assert found["RAY_ADDRESS"] == f"$({name}):6379"
+    assert found["RAY_API_SERVER_ADDRESS"] == f"http://$({name}):8265"
 
 
 @pytest.mark.parametrize("task", ["head", "worker"])
 def test_a_container_that_starts_ray_itself_gets_all_but_the_variables_of_our_scripts(task: str) -> None:
-    ours = {name: value for name, value in added(task).items() if not name.startswith("VOLRAY_")}
-    assert added(task, annotations=OWN) == ours
-
-
-@pytest.mark.parametrize("task", ["head", "worker"])
-@pytest.mark.parametrize("annotations", [OWN, {}])
-def test_the_daemons_logs_go_to_stderr_only_by_flag(task: str, annotations: dict[str, str]) -> None:
-    without = added(task, annotations=annotations)
-    assert "RAY_LOG_TO_STDERR" not in without
-    found = added(task, annotations=annotations, flags="--logToStderr")
-    assert found == {**without, "RAY_LOG_TO_STDERR": "1"}
+    """The daemons' logs go to stderr only by flag."""
+    for flags, more in (("", {}), ("--logToStderr", {"RAY_LOG_TO_STDERR": "1"})):
+        found = added(task, flags=flags)
+        assert found == {**added(task), **more}
+        ours = {name: value for name, value in found.items() if not name.startswith("VOLRAY_")}
+        assert added(task, flags=flags, annotations=OWN) == ours
+    assert "RAY_LOG_TO_STDERR" not in added(task)
 
 
 @pytest.mark.parametrize(
@@ -177,26 +169,25 @@ def doubts(env: list[Object], task: str = "head", **written: Any) -> list[Findin
     return list(environment.additions(node(task, env=env, **written)).findings)
 
 
-@pytest.mark.parametrize("task", ["head", "worker"])
-@pytest.mark.parametrize("address", ["http://127.0.0.1:8265", "https://ray.example", "HTTP://a", " http://a"])
-def test_an_address_of_the_jobs_api_in_ray_address_is_a_warning(address: str, task: str) -> None:
-    (warning,) = doubts([{"name": "RAY_ADDRESS", "value": address}], task)
-    assert warning.code is Code.RAY_ADDRESS_HTTP
-    assert fields(warning) == {"container": task, "found": address}
+ADDRESS = {"name": "RAY_ADDRESS"}
 
 
 @pytest.mark.parametrize(
-    "variable",
+    ("variable", "warned"),
     [
-        {"name": "RAY_ADDRESS", "value": "10.0.0.1:6379"},
-        {"name": "RAY_ADDRESS", "value": "ray://head:10001"},
-        {"name": "RAY_ADDRESS", "value": None},
-        {"name": "RAY_ADDRESS", "valueFrom": FROM_POD_IP},
-        {"name": "RAY_API_SERVER_ADDRESS", "value": "http://127.0.0.1:8265"},
+        *[
+            ({**ADDRESS, "value": url}, True)
+            for url in ("http://127.0.0.1:8265", "https://a.b", "HTTP://a", " http://a")
+        ],
+        *[({**ADDRESS, "value": address}, False) for address in ("10.0.0.1:6379", "ray://head:10001", None)],
+        ({**ADDRESS, "valueFrom": FROM_POD_IP}, False),
+        ({"name": "RAY_API_SERVER_ADDRESS", "value": "http://127.0.0.1:8265"}, False),
     ],
 )
-def test_an_address_that_ray_init_takes_is_no_warning(variable: Object) -> None:
-    assert doubts([variable]) == []
+@pytest.mark.parametrize("task", ["head", "worker"])
+def test_an_address_of_the_jobs_api_in_ray_address_is_a_warning(task: str, variable: Object, warned: bool) -> None:
+    expected = (Code.RAY_ADDRESS_HTTP, {"container": task, "found": variable.get("value")})
+    assert [(warning.code, fields(warning)) for warning in doubts([variable], task)] == warned * [expected]
 
 
 @pytest.mark.parametrize(
@@ -207,9 +198,7 @@ def test_an_address_that_ray_init_takes_is_no_warning(variable: Object) -> None:
         ("worker", [], []),
     ],
 )
-def test_prints_in_the_pods_logs_are_warned_of_once_a_cluster(
-    task: str, env: list[Object], expected: list[Code]
-) -> None:
+def test_prints_in_pod_logs_are_warned_of_once_a_cluster(task: str, env: list[Object], expected: list[Code]) -> None:
     assert codes(doubts(env, task, flags="--logToStderr")) == expected
 
 
@@ -224,7 +213,3 @@ def test_a_name_that_is_no_shells_is_a_warning_where_a_shell_of_volrays_runs(nam
     env: list[Object] = [{"name": "FIRST"}, {"name": name}, {"name": "LAST"}]
     assert [fields(warning) for warning in doubts(env)] == lost * [{"env": name}]
     assert doubts(env, annotations=OWN) == []
-
-
-def test_without_variables_no_name_is_lost() -> None:
-    assert not environment.additions(node(env=None)).findings

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.pods.nodes import OWN, START_ARGS, fields, node
+from tests.pods.nodes import OWN, SHM, START_ARGS, codes, fields, node
 from webhook.pods import announced
-from webhook.pods.devices import DEVICES, Device, Meaning, device_of, is_extended
+from webhook.pods.devices import DEVICES, Meaning, device_of, is_extended
 from webhook.pods.resources import NodeResources, mebibytes, object_store, read_requests
 from webhook.reasons import Code
 
@@ -15,16 +15,12 @@ if TYPE_CHECKING:
     from webhook.reasons import Finding
 
 MI = 1024 * 1024
-
-
-def asked(limits: Object | None = None, requests: Object | None = None, **more: Any) -> NodeResources:
-    """The Ray node's resources of a container that asks for these, without a mistake."""
-    sides = {"limits": limits, "requests": requests}
-    return of({side: amounts for side, amounts in sides.items() if amounts is not None}, **more)
+OWN_PLACE, POD_PLACE = "Container head: resources", "The pod: resources"
+LIMIT, REQUEST = f"{OWN_PLACE}.limits.memory", f"{OWN_PLACE}.requests.memory"
 
 
 def of(own: Object | None, pod: Object | None = None, **more: Any) -> NodeResources:
-    """The same for the container's resources and the pod's."""
+    """The Ray node's resources of a container and a pod that ask for these, without a mistake."""
     found = node(resources=own, spec={"resources": pod}, **more)
     assert not found.findings
     return found.resources
@@ -94,40 +90,43 @@ def test_a_memory_request_alone_is_shared_out_and_limit_or_request_size_the_shar
 
 
 def test_a_store_that_ray_refuses_or_that_the_users_shared_memory_holds_is_not_asked_for() -> None:
-    assert asked(None, {"memory": "249Mi"}).object_store_memory is None
-    mount = {"volumeMounts": [{"mountPath": "/dev/shm"}]}  # noqa: S108 - Ray's own path
-    found = asked(None, {"memory": "1000Mi"}, **mount)
+    assert of(requests(memory="249Mi")).object_store_memory is None
+    found = of(requests(memory="1000Mi"), volumeMounts=[{"mountPath": SHM}])
     assert (found.object_store_memory, found.memory) == (None, 700 * MI)
 
 
 @pytest.mark.parametrize(
-    ("devices", "gpus"),
+    ("devices", "gpus", "custom"),
     [
-        ({}, 0),
-        ({"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1Gi", "hugepages-2Mi": "4Mi"}, 0),
-        ({"kubernetes.io/batch-cpu": "1"}, 0),
-        ({"nvidia.com/gpu": 2}, 2),
-        ({"nvidia.com/gpu": "0"}, 0),
-        ({"nvidia.com/gpu": "1", "amd.com/gpu": "2"}, 3),
-        ({"nvidia.com/mig-1g.5gb": "3", "nvidia.com/mig-2g.10gb": "1"}, 4),
-        ({"volcano.sh/vgpu-number": "1", "volcano.sh/vgpu-memory": "3000", "volcano.sh/vgpu-cores": "50"}, 1),
-        ({"volcano.sh/vgpu-number": "1", "volcano.sh/vgpu-memory-percentage": "50"}, 1),
-        ({"nvidia.com/gpu": "1", "nvidia.com/gpumem": "3000", "nvidia.com/gpucores": "30"}, 1),
-        ({"nvidia.com/gpu": "1", "nvidia.com/gpumem-percentage": "30"}, 1),
-        ({"nvidia.com/gpu": "8", "rdma/hca_shared_devices_a": "1"}, 8),
-        ({"nvidia.com/gpu": "8", "vpc.amazonaws.com/efa": "4", "hugepages-2Mi": "5120Mi"}, 8),
-        ({"rdma/hca": "1", "example.com/gpus": "1"}, None),
-        ({"huawei.com/Ascend910B4": "1", "huawei.com/Ascend910B4-memory": "16384"}, 0),
-        ({"nvidia.com/gpu": "1", "example.com/card-memory": "3000"}, None),
-        ({"nvidia.com/gpu": "1", "deviceclass.resource.kubernetes.io/gpu": "0"}, 1),
+        ("", 0, {}),
+        ("cpu=1 memory=1Gi ephemeral-storage=1Gi hugepages-2Mi=4Mi kubernetes.io/batch-cpu=1", 0, {}),
+        ("nvidia.com/gpu=0", 0, {}),
+        ("nvidia.com/gpu=1 amd.com/gpu=2", 3, {}),
+        ("nvidia.com/mig-1g.5gb=3 nvidia.com/mig-2g.10gb=1", 4, {}),
+        ("volcano.sh/vgpu-number=1 volcano.sh/vgpu-memory=3000 volcano.sh/vgpu-cores=50", 1, {}),
+        ("volcano.sh/vgpu-number=1 volcano.sh/vgpu-memory-percentage=50", 1, {}),
+        ("nvidia.com/gpu=1 nvidia.com/gpumem=3000 nvidia.com/gpucores=30", 1, {}),
+        ("nvidia.com/gpu=1 nvidia.com/gpumem-percentage=30", 1, {}),
+        ("nvidia.com/gpu=1 example.com/card-memory=3000", None, {}),
+        ("nvidia.com/gpu=8 rdma/hca_shared_devices_a=1", 8, {}),
+        ("nvidia.com/gpu=8 vpc.amazonaws.com/efa=4 hugepages-2Mi=5120Mi", 8, {}),
+        ("nvidia.com/gpu=1 deviceclass.resource.kubernetes.io/gpu=0", 1, {}),
+        ("rdma/hca=1 example.com/gpus=1", None, {}),
+        ("huawei.com/Ascend910=8 huawei.com/Ascend310P=1", 0, {"NPU": 9}),
+        ("huawei.com/Ascend910B4=1 huawei.com/Ascend910B4-memory=16384 huawei.com/Ascend910B4-core=50", 0, {"NPU": 1}),
+        ("huawei.com/Ascend910B4-1=2 huawei.com/Ascend910B4-1-memory=16384", 0, {"NPU": 2}),
+        ("habana.ai/gaudi=8 google.com/tpu=4", 0, {"TPU": 4, "HPU": 8}),
+        ("google.com/tpu=0", 0, {}),
     ],
 )
-def test_gpus_are_counted_by_name_and_left_to_ray_beside_an_unknown_device(devices: Object, gpus: int | None) -> None:
-    assert asked(devices).num_gpus == gpus
-    assert asked(None, devices).num_gpus == gpus
-    assert asked(devices, devices).num_gpus == gpus
-    claims = {"limits": devices, "claims": [{"name": "gpu"}]}
-    assert of(claims).num_gpus is None
+def test_devices_are_counted_by_name_once_and_gpus_left_to_ray_beside_an_unknown_device_or_a_claim(
+    devices: str, gpus: int | None, custom: dict[str, int]
+) -> None:
+    amounts = dict(device.split("=") for device in devices.split())
+    for own in ({"limits": amounts}, {"requests": amounts}, {"limits": amounts, "requests": amounts}):
+        found = of(own)
+        assert (found.num_gpus, found.custom) == (gpus, tuple(custom.items()))
+        assert of({**own, "claims": [{"name": "gpu"}]}).num_gpus is None
 
 
 NAMES = {
@@ -171,23 +170,15 @@ EXAMPLES = [
 def test_a_device_means_what_its_table_says(name: str, meaning: Meaning, ray_name: str) -> None:
     device = device_of(name)
     assert (device.meaning, device.ray_name) == (meaning, ray_name)
-    found = asked({name: "3"})
+    found = of(limits(**{name: "3"}))
     assert found.num_gpus == {Meaning.GPU: 3, Meaning.SHARE: None, Meaning.UNKNOWN: None}.get(meaning, 0)
     assert found.custom == (((ray_name, 3),) if meaning is Meaning.CUSTOM else ())
 
 
-@pytest.mark.parametrize("device", DEVICES, ids=[device.pattern for device in DEVICES])
-def test_each_row_of_the_table_has_an_example_and_a_source(device: Device) -> None:
-    assert device in {device_of(name) for name, _, _ in EXAMPLES}
-    assert device.source
-
-
-def test_no_row_of_the_table_is_there_twice() -> None:
-    patterns = [device.pattern for device in DEVICES]
-    assert len(set(patterns)) == len(patterns)
-
-
-def test_a_custom_device_and_no_other_has_a_name_of_rays() -> None:
+def test_each_row_of_the_table_is_there_once_with_an_example_a_source_and_rays_name_of_a_custom_device() -> None:
+    assert len({device.pattern for device in DEVICES}) == len(DEVICES)
+    assert {device_of(name) for name, _, _ in EXAMPLES} == set(DEVICES)
+    assert all(device.source for device in DEVICES)
     assert all(bool(device.ray_name) == (device.meaning is Meaning.CUSTOM) for device in DEVICES)
 
 
@@ -207,54 +198,25 @@ def test_what_kubernetes_itself_provides_is_no_device(name: str, extended: bool)
 
 
 @pytest.mark.parametrize(
-    ("devices", "custom"),
-    [
-        ({"huawei.com/Ascend910": "8", "huawei.com/Ascend310P": "1"}, (("NPU", 9),)),
-        (
-            {
-                "huawei.com/Ascend910B4": "1",
-                "huawei.com/Ascend910B4-memory": "16384",
-                "huawei.com/Ascend910B4-core": "50",
-            },
-            (("NPU", 1),),
-        ),
-        ({"huawei.com/Ascend910B4-1": "2", "huawei.com/Ascend910B4-1-memory": "16384"}, (("NPU", 2),)),
-        ({"habana.ai/gaudi": "8", "google.com/tpu": "4"}, (("TPU", 4), ("HPU", 8))),
-        ({"google.com/tpu": "0"}, ()),
-    ],
-)
-def test_other_accelerators_are_counted_under_the_names_that_ray_schedules(
-    devices: Object, custom: tuple[tuple[str, int], ...]
-) -> None:
-    assert asked(devices).custom == custom
-
-
-@pytest.mark.parametrize(
     ("own", "pod", "wrong"),
     [
-        (limits(cpu="two"), {}, {"Container head: resources.limits.cpu": "two"}),
-        (limits(cpu="-1"), {}, {"Container head: resources.limits.cpu": "-1"}),
-        (requests(cpu=""), {}, {"Container head: resources.requests.cpu": ""}),
-        (limits(memory="2GB"), {}, {"Container head: resources.limits.memory": "2GB"}),
-        (limits(**{"a.b/gpu": "all"}), {}, {"Container head: resources.limits.a.b/gpu": "all"}),
-        (requests(**{"a.b/gpu": "all"}), {}, {"Container head: resources.requests.a.b/gpu": "all"}),
-        ({}, limits(cpu="two"), {"The pod: resources.limits.cpu": "two"}),
+        (limits(cpu="two"), {}, {f"{OWN_PLACE}.limits.cpu": "two"}),
+        (limits(cpu="-1"), {}, {f"{OWN_PLACE}.limits.cpu": "-1"}),
+        (requests(cpu=""), {}, {f"{OWN_PLACE}.requests.cpu": ""}),
+        (limits(**{"a.b/gpu": "all"}), {}, {f"{OWN_PLACE}.limits.a.b/gpu": "all"}),
+        (requests(**{"a.b/gpu": "all"}), {}, {f"{OWN_PLACE}.requests.a.b/gpu": "all"}),
+        ({}, limits(cpu="two"), {f"{POD_PLACE}.limits.cpu": "two"}),
         (
-            limits(cpu="a", memory="b") | requests(memory="c"),
+            limits(cpu="a", memory="2GB") | requests(memory="c"),
             {},
-            {
-                "Container head: resources.limits.cpu": "a",
-                "Container head: resources.limits.memory": "b",
-                "Container head: resources.requests.memory": "c",
-            },
+            {f"{OWN_PLACE}.limits.cpu": "a", LIMIT: "2GB", REQUEST: "c"},
         ),
     ],
 )
 def test_what_is_no_quantity_is_a_mistake_that_says_where(own: Object, pod: Object, wrong: dict[str, str]) -> None:
     mistakes = node(resources=own, spec={"resources": pod}).findings
-    assert {mistake.code for mistake in mistakes} == {Code.BAD_QUANTITY}
+    assert codes(mistakes) == [Code.BAD_QUANTITY] * len(wrong)
     assert {fields(mistake)["field"]: fields(mistake)["found"] for mistake in mistakes} == wrong
-    assert len(mistakes) == len(wrong)
 
 
 # What volray warns of
@@ -266,20 +228,12 @@ def doubts(own: Object | None, pod: Object | None = None, **more: Any) -> list[F
 
 @pytest.mark.parametrize(
     ("resources", "start_args", "warned"),
-    [
-        (None, "", True),
-        (None, "--num-cpus=4", False),
-        (limits(cpu="1"), "", False),
-        (limits(cpu="1"), "--num-cpus=4", False),
-    ],
+    [(None, "", True), (None, "--num-cpus=4", False), (limits(cpu="1"), "", False)],
 )
 def test_without_cpus_a_warning_names_the_container(resources: Object | None, start_args: str, warned: bool) -> None:
     found = doubts(resources, annotations={START_ARGS: start_args})
     assert [(one.code, fields(one)) for one in found] == warned * [(Code.NO_CPU, {"container": "head"})]
     assert doubts(resources, annotations=OWN) == []
-
-
-LIMIT, REQUEST = "Container head: resources.limits.memory", "Container head: resources.requests.memory"
 
 
 @pytest.mark.parametrize(
@@ -293,7 +247,7 @@ LIMIT, REQUEST = "Container head: resources.limits.memory", "Container head: res
         (limits(memory=512), None, LIMIT, "512", "2Gi"),
         (requests(memory="128Mi"), None, REQUEST, "128Mi", "2Gi"),
         (limits(memory="2Gi") | requests(memory="512m"), None, REQUEST, "512m", "512Mi"),
-        ({}, limits(memory="64Mi"), "The pod: resources.limits.memory", "64Mi", "2Gi"),
+        ({}, limits(memory="64Mi"), f"{POD_PLACE}.limits.memory", "64Mi", "2Gi"),
     ],
 )
 def test_memory_that_ray_cannot_start_with_is_a_warning(
@@ -305,18 +259,10 @@ def test_memory_that_ray_cannot_start_with_is_a_warning(
         assert fields(warning) == {"field": field, "found": found, "example": example}
 
 
-@pytest.mark.parametrize(
-    "own",
-    [
-        {},
-        limits(memory="256Mi"),
-        limits(memory="2Gi") | requests(memory="128Mi"),
-        limits(memory="0"),
-        limits(memory="much"),
-    ],
-)
-def test_enough_memory_or_none_said_is_no_warning(own: Object) -> None:
-    assert doubts(own, annotations=OWN) == []
+def test_enough_memory_or_none_said_is_no_warning() -> None:
+    covered = limits(memory="2Gi") | requests(memory="128Mi")
+    for own in ({}, limits(memory="256Mi"), covered, limits(memory="0"), limits(memory="much")):
+        assert doubts(own, annotations=OWN) == []
 
 
 @pytest.mark.parametrize(
@@ -338,6 +284,5 @@ def test_the_object_store_takes_its_share_of_the_memory_or_what_the_user_wants(
     assert object_store(requested, wanted) == store
 
 
-@pytest.mark.parametrize(("amount", "text"), [(MI, "1Mi"), (MI + 1, "2Mi"), (0, "0Mi")])
-def test_an_amount_is_written_in_whole_mebibytes_rounded_up(amount: int, text: str) -> None:
-    assert mebibytes(amount) == text
+def test_an_amount_is_written_in_whole_mebibytes_rounded_up() -> None:
+    assert [mebibytes(amount) for amount in (MI, MI + 1, 0)] == ["1Mi", "2Mi", "0Mi"]

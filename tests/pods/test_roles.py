@@ -18,34 +18,21 @@ def named(*names: str) -> list[Object]:
     return [{"name": name} for name in names]
 
 
-@pytest.mark.parametrize(
-    ("labels", "opted_in"),
-    [
-        ({"ray.volcano.sh/cluster": "true"}, True),
-        ({"ray.volcano.sh/cluster": "false"}, False),
-        ({"ray.volcano.sh/cluster": "True"}, False),
-        ({"ray.volcano.sh/cluster": ""}, False),
-        ({"volcano.sh/cluster": "true"}, False),
-        ({}, False),
-    ],
-)
-def test_only_the_label_cluster_true_opts_in(labels: dict[str, str], opted_in: bool) -> None:
-    assert roles.is_opted_in(labels) is opted_in
+def test_only_the_label_cluster_true_opts_in() -> None:
+    assert roles.is_opted_in({"ray.volcano.sh/cluster": "true"})
+    for value in ("false", "True", ""):
+        assert not roles.is_opted_in({"ray.volcano.sh/cluster": value, "volcano.sh/cluster": "true"})
+    assert not roles.is_opted_in({})
 
 
 @pytest.mark.parametrize(
-    ("labels", "annotations", "task"),
-    [
-        ({"volcano.sh/task-spec": "a"}, {}, "a"),
-        ({}, {"volcano.sh/task-spec": "b"}, "b"),
-        ({"volcano.sh/task-spec": "a"}, {"volcano.sh/task-spec": "b"}, "a"),
-        ({"volcano.sh/task-spec": ""}, {"volcano.sh/task-spec": "b"}, "b"),
-        ({}, {}, None),
-    ],
+    ("label", "annotation", "task"),
+    [("a", None, "a"), (None, "b", "b"), ("a", "b", "a"), ("", "b", "b"), (None, None, None)],
 )
 def test_the_task_is_the_label_or_else_the_annotation(
-    labels: dict[str, str], annotations: dict[str, str], task: str | None
+    label: str | None, annotation: str | None, task: str | None
 ) -> None:
+    labels, annotations = ({} if value is None else {"volcano.sh/task-spec": value} for value in (label, annotation))
     assert roles.task_of(labels, annotations) == task
 
 
@@ -79,42 +66,22 @@ def test_the_role_is_the_annotation_or_else_that_of_the_tasks_name_in_the_flags(
     assert roles.role_of(task, {} if annotation is None else {ROLE: annotation}, settings) == role
 
 
-@pytest.mark.parametrize(
-    ("annotations", "found"),
-    [
-        ({}, []),
-        *[({ROLE: role}, []) for role in ("head", "worker")],
-        *[({ROLE: role}, [{"found": role}]) for role in ("boss", "", "Head")],
-    ],
-)
-def test_a_role_that_does_not_exist_is_a_mistake(annotations: dict[str, str], found: list[dict[str, str]]) -> None:
-    mistakes = roles.role_mistakes(annotations)
-    assert [fields(mistake) for mistake in mistakes] == found
-    assert all(mistake.code is Code.UNKNOWN_ROLE for mistake in mistakes)
-    assert all(mistake.place == f"metadata.annotations[{ROLE}]" for mistake in mistakes)
+def test_a_role_that_does_not_exist_is_a_mistake() -> None:
+    assert not any(roles.role_mistakes(right) for right in ({}, {ROLE: "head"}, {ROLE: "worker"}))
+    for role in ("boss", "", "Head"):
+        (mistake,) = roles.role_mistakes({ROLE: role})
+        assert (mistake.code, mistake.place) == (Code.UNKNOWN_ROLE, f"metadata.annotations[{ROLE}]")
+        assert fields(mistake) == {"found": role}
 
 
 @pytest.mark.parametrize("variable", ["TF_CONFIG", "MASTER_ADDR", "MPI_HOST"])
 def test_the_variable_of_another_plugin_gives_its_framework_away(variable: str) -> None:
-    containers: list[Object] = [
-        {"name": "a", "env": None},
-        {"name": "b", "env": [{"name": "X"}, {"name": variable}]},
-    ]
+    containers: list[Object] = [{"name": "a", "env": None}, {"name": "b", "env": [{"name": "X"}, {"name": variable}]}]
     found = roles.other_framework(containers)
     assert found is not None
     assert (found.code, fields(found)) == (Code.OTHER_FRAMEWORK, {"container": "b", "env": variable})
-
-
-@pytest.mark.parametrize("env", [None, [], [{"name": "TF_CONFIGS"}, {"name": "POD_IP"}]])
-def test_other_variables_give_no_framework_away(env: list[Object] | None) -> None:
-    assert roles.other_framework([{"name": "a", "env": env}, {"name": "b"}]) is None
-
-
-@pytest.mark.parametrize(
-    ("role", "wanted"), [("head", ("a", "--headContainer")), ("worker", ("b", "--workerContainer"))]
-)
-def test_each_role_has_its_containers_name_and_flag(role: Role, wanted: tuple[str, str]) -> None:
-    assert roles.wanted_container(role, Settings(head_container="a", worker_container="b")) == wanted
+    for env in (None, [], [{"name": f"{variable}S"}, {"name": "POD_IP"}]):
+        assert roles.other_framework([{"name": "a", "env": env}, {"name": "b"}]) is None
 
 
 @pytest.mark.parametrize("opted_in", [True, False])

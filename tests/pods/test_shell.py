@@ -63,17 +63,6 @@ def test_a_here_document_belongs_to_its_command(script: str, expected: list[tupl
 @pytest.mark.parametrize(
     "script",
     ["a 'b", 'a "b', "a $(b", "a `b", 'a "$(b"', "a $((1", "a ${b", "$(" * 30 + ")" * 30, "$(" * 10_000],
-    ids=[
-        "single",
-        "double",
-        "substitution",
-        "backtick",
-        "in quotes",
-        "arithmetic",
-        "braces",
-        "too deep",
-        "far too deep",
-    ],
 )
 def test_a_script_that_a_shell_would_refuse_is_an_error(script: str) -> None:
     with pytest.raises(ValueError, match=r"end|deep|not found"):
