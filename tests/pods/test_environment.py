@@ -187,7 +187,9 @@ ADDRESS = {"name": "RAY_ADDRESS"}
 @pytest.mark.parametrize("task", ["head", "worker"])
 def test_an_address_of_the_jobs_api_in_ray_address_is_a_warning(task: str, variable: Object, warned: bool) -> None:
     expected = (Code.RAY_ADDRESS_HTTP, {"container": task, "found": variable.get("value")})
-    assert [(warning.code, fields(warning)) for warning in doubts([variable], task)] == warned * [expected]
+    for annotations_given in ({}, OWN):
+        found = doubts([variable], task, annotations=annotations_given)
+        assert [(warning.code, fields(warning)) for warning in found] == warned * [expected]
 
 
 @pytest.mark.parametrize(
@@ -200,6 +202,7 @@ def test_an_address_of_the_jobs_api_in_ray_address_is_a_warning(task: str, varia
 )
 def test_prints_in_pod_logs_are_warned_of_once_a_cluster(task: str, env: list[Object], expected: list[Code]) -> None:
     assert codes(doubts(env, task, flags="--logToStderr")) == expected
+    assert codes(doubts(env, task, flags="--logToStderr", annotations=OWN)) == expected
 
 
 @pytest.mark.parametrize(

@@ -76,25 +76,19 @@ def test_a_name_on_another_number_gets_the_suffix_ray_within_15_characters(
 # Of other containers
 
 
+FLAG_OF = {6379: "--port", 8265: "--dashboardPort", 10001: "--clientPort", 20080: "--metricsPort", 52365: "--agentPort"}
+
+
 @pytest.mark.parametrize(
-    ("task", "number", "flag"),
-    [
-        ("head", 6379, "--port"),
-        ("head", 8265, "--dashboardPort"),
-        ("head", 10001, "--clientPort"),
-        ("head", 20080, "--metricsPort"),
-        ("head", 52365, "--agentPort"),
-        ("worker", 20080, "--metricsPort"),
-        ("worker", 52365, "--agentPort"),
-    ],
+    ("task", "number"), [*[("head", number) for number in FLAG_OF], ("worker", 20080), ("worker", 52365)]
 )
-def test_a_port_of_ray_on_which_another_container_listens_is_a_mistake(task: str, number: int, flag: str) -> None:
+def test_a_port_of_ray_on_which_another_container_listens_is_a_mistake(task: str, number: int) -> None:
     cache = {"name": "cache", "ports": [{"containerPort": 1}, {"containerPort": number}]}
     sidecar = {**cache, "restartPolicy": "Always"}
     for beside in ({"others": [{"name": "logs"}, cache]}, {"spec": {"initContainers": [{"name": "x"}, sidecar]}}):
         (mistake,) = ports.additions(node(task, **beside)).findings
         assert mistake.code is Code.PORT_TAKEN
-        assert fields(mistake) == {"port": str(number), "flag": flag, "container": "cache"}
+        assert fields(mistake) == {"port": str(number), "flag": FLAG_OF[number], "container": "cache"}
 
 
 def gcs(**more: Any) -> Object:
@@ -135,18 +129,12 @@ def test_a_node_is_told_the_ports_of_its_role() -> None:
     """Named its own client port, Ray does not start where `ray[client]` is not installed."""
     everywhere = {"--metrics-export-port": 20080, "--dashboard-agent-listen-port": 52365}
     head = {"--port": 6379, "--dashboard-host": "0.0.0.0", "--dashboard-port": 8265}  # noqa: S104
-    assert options("head") == {**head, **everywhere}
-    assert options("head", "--clientPort=10001") == {**head, **everywhere}
+    assert options("head") == options("head", "--clientPort=10001") == {**head, **everywhere}
     assert options("worker") == everywhere
-    assert options("head", FIVE) == {
-        "--port": 1,
-        "--dashboard-host": "0.0.0.0",  # noqa: S104
-        "--dashboard-port": 2,
-        "--ray-client-server-port": 3,
-        "--metrics-export-port": 4,
-        "--dashboard-agent-listen-port": 5,
-    }
-    assert options("worker", FIVE) == {"--metrics-export-port": 4, "--dashboard-agent-listen-port": 5}
+    moved = {"--metrics-export-port": 4, "--dashboard-agent-listen-port": 5}
+    head |= {"--port": 1, "--dashboard-port": 2, "--ray-client-server-port": 3}
+    assert options("head", FIVE) == {**head, **moved}
+    assert options("worker", FIVE) == moved
 
 
 @pytest.mark.parametrize(

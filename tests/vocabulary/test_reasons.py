@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tests.golden.files import Golden
 
+PRODUCT: Final = sorted(Path(webhook.__file__).parent.rglob("*.py"))
 SENTENCES: Final = Path(__file__).parent / "sentences.txt"
 
 COMPLETES: Final = "policies: [{event: TaskCompleted, action: CompleteJob}]"
@@ -132,21 +133,16 @@ def test_every_code_has_a_reason_and_a_name_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("code", ALL_CODES)
-def test_every_sentence_and_hint_ends_with_a_full_stop_and_begins_with_a_capital_or_a_name(code: Code) -> None:
-    reason = REASONS[code]
-    assert reason.sentence.endswith(".")
-    assert reason.sentence[0].isupper() or reason.sentence.startswith(("{", "--", "`", "volray"))
-    assert not reason.hint or (reason.hint.endswith(".") and reason.hint[0].isupper())
-
-
-@pytest.mark.parametrize("code", ALL_CODES)
-def test_every_sentence_is_filled_by_its_example(code: Code) -> None:
-    example = EXAMPLES.get(code, {})
+def test_a_sentence_is_filled_by_its_example_and_is_one(code: Code) -> None:
+    reason, example = REASONS[code], EXAMPLES.get(code, {})
     assert set(example) == named_by(code)
     filled: dict[str, Any] = {name: f"<{name}>" for name in example}
     text = finding(code, **filled).text
-    assert all(f"<{name}>" in text for name in example)
+    assert all(filled[name] in text for name in example)
     assert not re.search(r"[{}]", text)
+    assert reason.sentence.endswith(".")
+    assert reason.sentence[0].isupper() or reason.sentence.startswith(("{", "--", "`", "volray"))
+    assert not reason.hint or (reason.hint.endswith(".") and reason.hint[0].isupper())
 
 
 # How the product uses the codes
@@ -154,7 +150,7 @@ def test_every_sentence_is_filled_by_its_example(code: Code) -> None:
 
 def calls() -> Iterator[tuple[str, str, set[str], bool]]:
     """Each `finding(Code.NAME, …)` of the product: where, its code, its fields, and whether there may be others."""
-    for path in sorted(Path(webhook.__file__).parent.rglob("*.py")):
+    for path in PRODUCT:
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             is_finding = isinstance(call, ast.Call) and ast.unparse(call.func) == "finding" and call.args
             if is_finding and isinstance(call, ast.Call) and isinstance(call.args[0], ast.Attribute):
@@ -172,12 +168,12 @@ def test_the_product_fills_every_field_of_a_sentence_and_no_other() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("code", ALL_CODES)
-def test_every_code_is_used(code: Code) -> None:
-    folder = Path(webhook.__file__).parent
-    used = re.compile(rf"\bCode\.{code.name}\b")
-    files = [path for path in folder.rglob("*.py") if path != folder / "reasons.py"]
-    assert any(used.search(path.read_text(encoding="utf-8")) for path in files)
+def test_every_code_is_used() -> None:
+    used: set[str] = set()
+    for path in PRODUCT:
+        if path.name != "reasons.py":
+            used |= set(re.findall(r"\bCode\.([A-Z_0-9]+)\b", path.read_text(encoding="utf-8")))
+    assert used == set(Code.__members__)
 
 
 # Findings
@@ -185,12 +181,8 @@ def test_every_code_is_used(code: Code) -> None:
 
 def test_a_finding_is_its_code_its_fields_as_text_and_its_place() -> None:
     found = finding(Code.TOO_LARGE, limit=7)
-    assert (found.code, found.fields, found.place, found.level) == (
-        Code.TOO_LARGE,
-        (("limit", "7"),),
-        "",
-        Level.REFUSED,
-    )
+    assert (found.code, found.level, found.place) == (Code.TOO_LARGE, Level.REFUSED, "")
+    assert found.fields == (("limit", "7"),)
     assert found == finding(Code.TOO_LARGE, limit="7")
     assert found != finding(Code.TOO_LARGE, limit=8)
     assert found.at("here") == finding(Code.TOO_LARGE, place="here", limit=7) != found
