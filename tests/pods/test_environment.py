@@ -39,9 +39,7 @@ def added(task: str = "head", **written: Any) -> dict[str, Any]:
     ("task", "host", "script_host"),
     [("head", "$(POD_IP)", "$(VOLRAY_POD_IP)"), ("worker", "demo-head-svc.team.svc", "demo-head-svc.team.svc")],
 )
-def test_a_head_has_its_own_address_and_a_worker_that_of_the_heads_service(
-    task: str, host: str, script_host: str
-) -> None:
+def test_a_head_has_its_own_address_and_a_worker_the_services(task: str, host: str, script_host: str) -> None:
     found = added(task, flags="--port=1 --dashboardPort=2")
     assert found == {
         "POD_IP": FROM_POD_IP,
@@ -78,9 +76,7 @@ def test_the_users_own_variable_wins(name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("annotations", [OWN, {}])
-def test_beside_a_pod_ip_of_another_meaning_the_head_has_volrays_own(
-    source: Object, name: str, annotations: dict[str, str]
-) -> None:
+def test_beside_another_pod_ip_the_head_has_volrays_own(source: Object, name: str, annotations: dict[str, str]) -> None:
     found = added(env=[{"name": "POD_IP", **source}], annotations=annotations)
     assert name == "POD_IP" or found["VOLRAY_POD_IP"] == FROM_POD_IP
     assert found["RAY_ADDRESS"] == f"$({name}):6379"
@@ -111,9 +107,7 @@ def test_a_container_that_starts_ray_itself_gets_all_but_the_variables_of_our_sc
         ([REDIS], "--reconnectSeconds=42", "42"),
     ],
 )
-def test_a_node_outlives_its_gcs_for_long_only_where_the_state_is_stored(
-    env: list[Object], flags: str, seconds: str
-) -> None:
+def test_a_node_outlives_its_gcs_for_long_where_state_is_stored(env: list[Object], flags: str, seconds: str) -> None:
     assert added(flags=flags, env=env)["RAY_gcs_rpc_server_reconnect_timeout_s"] == seconds
 
 

@@ -234,7 +234,7 @@ def test_values_that_volray_settles_are_checked_against_the_users_own() -> None:
         ("--waitNodes=3 --waitHead=0 --logToStderr", "", []),
     ],
 )
-def test_two_templates_must_agree_on_what_both_sides_of_a_connection_read(
+def test_templates_must_agree_on_cluster_wide_flags(
     first: str, second: str, differences: list[tuple[str, object, object]]
 ) -> None:
     assert disagreements(read_flags(first).settings, read_flags(second).settings) == differences

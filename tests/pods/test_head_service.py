@@ -1,10 +1,11 @@
+"""The name of the head's Service. The golden files of tests/golden/jobs hold the whole of it."""
+
 from __future__ import annotations
 
 import pytest
 
 from tests.pods.nodes import fields
 from webhook.pods import head_service
-from webhook.pods.flags import Settings
 
 
 def test_the_service_is_named_as_the_in_tree_plugins_and_its_address_names_no_clusters_domain() -> None:
@@ -33,29 +34,3 @@ def test_a_job_whose_service_cannot_be_is_one_mistake(job: str, why: str) -> Non
     (mistake,) = head_service.name_mistakes(job)
     assert (mistake.code, mistake.place) == ("service-name", "metadata.name")
     assert fields(mistake) == {"service": f"{job}-head-svc", "why": why}
-
-
-def test_the_service_has_numeric_targets_the_plugins_selector_and_unready_addresses() -> None:
-    assert head_service.head_service("demo", "team", "ray-head", Settings(port=1, dashboard_port=2, client_port=3)) == {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {
-            "name": "demo-head-svc",
-            "namespace": "team",
-            "labels": {"ray.volcano.sh/job": "demo", "ray.volcano.sh/node-type": "head"},
-        },
-        "spec": {
-            "type": "ClusterIP",
-            "selector": {
-                "volcano.sh/job-name": "demo",
-                "volcano.sh/job-namespace": "team",
-                "volcano.sh/task-spec": "ray-head",
-            },
-            "ports": [
-                {"name": "gcs", "port": 1, "targetPort": 1, "protocol": "TCP", "appProtocol": "tcp"},
-                {"name": "dashboard", "port": 2, "targetPort": 2, "protocol": "TCP"},
-                {"name": "client-server", "port": 3, "targetPort": 3, "protocol": "TCP", "appProtocol": "tcp"},
-            ],
-            "publishNotReadyAddresses": True,
-        },
-    }

@@ -73,9 +73,7 @@ def belonging(labels: dict[str, str]) -> Object:
         ),
     ],
 )
-def test_a_pod_that_is_not_rays_is_left_alone(
-    original: Object, code: Code, named: dict[str, str], role: str | None
-) -> None:
+def test_another_pod_is_left_alone(original: Object, code: Code, named: dict[str, str], role: str | None) -> None:
     injection = inject(original, "team")
     assert (injection.operations, injection.warnings, injection.role) == ((), (), role)
     assert (injection.reason.code, fields(injection.reason)) == (code, named)
@@ -131,14 +129,6 @@ def test_a_container_that_starts_ray_itself_gets_env_ports_and_label_only(contai
     ]
 
 
-def test_keep_puts_ray_beside_a_command_with_such_words_without_a_warning() -> None:
-    original = pod(annotations={COMMAND: "keep"}, command=STARTS_RAY, resources=CPU)
-    container = container_of(injected(original))
-    assert container["args"] == STARTS_RAY
-    assert {"livenessProbe", "readinessProbe"} <= container.keys()
-    assert warnings(original) == []
-
-
 @pytest.mark.parametrize(
     "container", [{"command": ["python"], "args": ["a.py"]}, {"command": STARTS_RAY}, {"args": ["serve"]}]
 )
@@ -189,13 +179,12 @@ def test_a_worker_that_starts_ray_itself_has_the_flags_port_and_declares_none() 
     ],
 )
 @pytest.mark.parametrize("annotations", [{}, OWN])
-def test_a_worker_on_the_hosts_network_that_cannot_resolve_the_head_is_warned_of(
+def test_a_worker_that_cannot_resolve_the_head_is_warned_of(
     task: str, spec: Object, policy: str | None, annotations: dict[str, str]
 ) -> None:
     found = inject(pod(task, resources=CPU, spec=spec, annotations=annotations), "team").warnings
-    assert [(one.code, fields(one)) for one in found] == (
-        [] if policy is None else [(Code.HOST_NETWORK_DNS, {"found": policy})]
-    )
+    expected = [(Code.HOST_NETWORK_DNS, {"found": policy})] if policy else []
+    assert [(one.code, fields(one)) for one in found] == expected
 
 
 # Refusals

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.pods.nodes import COMMAND, OWN, START_ARGS, codes, fields
+from tests.pods.nodes import COMMAND, START_ARGS, codes, fields
 from webhook.pods.flag_parser import read_flags
 from webhook.pods.flags import DEFAULTS, Settings
 from webhook.pods.own_start import InEffect, Start, in_effect, told_ports, who_starts_ray
@@ -97,9 +97,7 @@ def test_a_command_that_starts_ray_is_known(argv: list[str], role: Role) -> None
         ('echo "$KUBERAY_GEN_RAY_START_CMD"; python a.py', None),
     ],
 )
-def test_a_start_in_a_variable_of_the_container_is_known_where_something_runs_it(
-    script: str, ports: list[int] | None
-) -> None:
+def test_a_start_in_a_variable_is_known_where_something_runs_it(script: str, ports: list[int] | None) -> None:
     """A pod copied from KubeRay starts Ray so; without the variable nothing shows that."""
     variable = {"name": "KUBERAY_GEN_RAY_START_CMD", "value": "ray start --head --port=6380 --block"}
     container = {"command": ["/bin/bash", "-lc", "--"], "args": [script]}
@@ -159,11 +157,25 @@ def test_a_command_that_only_has_such_words_or_none_is_kept(argv: list[str], rol
     assert decided(argv, role) == who_starts_ray({}, {"command": None, "args": argv or None}, role) == Start("keep")
 
 
-@pytest.mark.parametrize("argv", [STARTS["bash -c"], KEPT["a program"]], ids=["starts Ray", "does not"])
-@pytest.mark.parametrize("said", ["keep", "own", "replace"])
-def test_the_annotation_overrules_the_command_without_a_warning(argv: list[str], said: str) -> None:
-    start = decided(argv, annotation=said)
-    assert (start.mode, start.mistakes, start.warnings) == (said, (), ())
+@pytest.mark.parametrize("argv", [STARTS["bash -c"], KEPT["a program"], []], ids=["starts Ray", "does not", "nothing"])
+@pytest.mark.parametrize("mode", ["keep", "own", "replace", "", "Own", "drop"])
+def test_the_annotation_overrules_the_command_and_another_is_a_mistake(argv: list[str], mode: str) -> None:
+    """Options for a start that is not volray's are warned of."""
+    start = who_starts_ray({COMMAND: mode, START_ARGS: "-v"}, {"command": argv}, "head")
+    is_mode = mode in {"keep", "own", "replace"}
+    assert start.mode == (mode if is_mode else "keep")
+    assert [(one.code, one.place, fields(one)) for one in start.mistakes] == (not is_mode) * [
+        (Code.UNKNOWN_COMMAND_MODE, f"metadata.annotations[{COMMAND}]", {"found": mode})
+    ]
+    assert [(one.code, one.place, fields(one)) for one in start.warnings] == (mode == "own") * [
+        (Code.START_ARGS_UNUSED, f"metadata.annotations[{START_ARGS}]", {"found": "-v"})
+    ]
+
+
+def test_without_an_annotation_the_commands_words_decide_about_a_start() -> None:
+    for argv, expected in ((["ray", "start"], [Code.OWN_START, Code.START_ARGS_UNUSED]), (["python"], [])):
+        assert codes(who_starts_ray({START_ARGS: "-v"}, {"command": argv}, "head").warnings) == expected
+        assert codes(who_starts_ray({}, {"command": argv}, "head").warnings) == expected[:1]
 
 
 @pytest.mark.parametrize(
@@ -179,35 +191,6 @@ def test_the_annotation_overrules_the_command_without_a_warning(argv: list[str],
 def test_the_warning_names_the_words(argv: list[str], words: str) -> None:
     (warning,) = decided(argv).warnings
     assert fields(warning) == {"words": words}
-
-
-@pytest.mark.parametrize("mode", ["", "Own", "drop"])
-@pytest.mark.parametrize("argv", [["python"], ["ray", "start"]])
-def test_another_annotation_is_a_mistake(mode: str, argv: list[str]) -> None:
-    start = decided(argv, annotation=mode)
-    (mistake,) = start.mistakes
-    assert (start.mode, mistake.code, fields(mistake)) == ("keep", Code.UNKNOWN_COMMAND_MODE, {"found": mode})
-    assert mistake.place == f"metadata.annotations[{COMMAND}]"
-
-
-@pytest.mark.parametrize(
-    ("annotations", "argv", "unused"),
-    [
-        ({}, ["ray", "start"], True),
-        (OWN, ["entry.sh"], True),
-        ({COMMAND: "keep"}, ["ray", "start"], False),
-        ({COMMAND: "replace"}, ["ray", "start"], False),
-        ({}, ["python"], False),
-    ],
-)
-def test_options_for_a_start_that_is_not_volrays_are_warned_of(
-    annotations: dict[str, str], argv: list[str], unused: bool
-) -> None:
-    start = who_starts_ray({**annotations, START_ARGS: "--num-cpus=0"}, {"command": argv}, "head")
-    found = [warning for warning in start.warnings if warning.code is Code.START_ARGS_UNUSED]
-    assert [(one.place, fields(one)) for one in found] == unused * [
-        (f"metadata.annotations[{START_ARGS}]", {"found": "--num-cpus=0"})
-    ]
 
 
 # Ports

@@ -42,9 +42,7 @@ def declared(task: str = "head", **written: Any) -> list[tuple[str | None, int]]
         ("worker", {"spec": ON_HOST, "flags": "--agentPort=1", "annotations": OWN}, []),
     ],
 )
-def test_a_node_declares_the_services_ports_its_metrics_and_an_agents_port_that_others_must_know(
-    task: str, written: dict[str, Any], expected: list[tuple[str, int]]
-) -> None:
+def test_the_ports_that_a_node_declares(task: str, written: dict[str, Any], expected: list[tuple[str, int]]) -> None:
     assert declared(task, **written) == expected
 
 
@@ -65,9 +63,7 @@ def test_a_number_that_is_declared_is_not_declared_again(more: Object) -> None:
         ([{"containerPort": 1, "name": "metrics"}, {"containerPort": 2, "name": "metrics-ray"}], None, 20080),
     ],
 )
-def test_a_name_on_another_number_gets_the_suffix_ray_within_15_characters(
-    own: list[Object], name: str | None, number: int
-) -> None:
+def test_a_name_on_another_number_gets_a_suffix(own: list[Object], name: str | None, number: int) -> None:
     found = declared(ports=own)
     assert (name, number) in found
     assert len(found) == 4
@@ -154,9 +150,7 @@ def test_a_node_is_told_the_ports_of_its_role() -> None:
         ("worker", "--clientPort=10002 --port=10003 --dashboardPort=10004", ""),
     ],
 )
-def test_the_worker_ports_are_the_largest_range_around_fixed_ones_or_the_users_own(
-    task: str, flags: str, expected: str
-) -> None:
+def test_worker_ports_are_the_largest_range_around_fixed_ones(task: str, flags: str, expected: str) -> None:
     """`ray start` refuses a port of its own among its worker ports, and Volcano's documented example is 10002."""
     found = options(task, flags)
     assert "-".join(str(value) for name, value in found.items() if "worker-port" in name) == expected
@@ -175,7 +169,7 @@ def test_the_worker_ports_are_the_largest_range_around_fixed_ones_or_the_users_o
         ("--worker-port-list='7000, 6379'", 6379, "--port", 6379, 7000),
     ],
 )
-def test_a_fixed_port_among_the_users_worker_ports_is_a_mistake(
+def test_a_fixed_port_among_chosen_ones_is_a_mistake(
     start_args: str, port: int, flag: str, low: int, high: int
 ) -> None:
     (mistake,) = ports.additions(node(annotations={START_ARGS: start_args})).findings

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.pods.nodes import ROLE, codes, fields
+from tests.pods.nodes import ROLE, fields
 from webhook.pods import roles
 from webhook.pods.flags import Settings
 from webhook.pods.roles import Chosen
@@ -12,10 +12,6 @@ from webhook.reasons import Code
 
 if TYPE_CHECKING:
     from webhook.names import Object, Role
-
-
-def named(*names: str) -> list[Object]:
-    return [{"name": name} for name in names]
 
 
 def test_only_the_label_cluster_true_opts_in() -> None:
@@ -29,9 +25,7 @@ def test_only_the_label_cluster_true_opts_in() -> None:
     ("label", "annotation", "task"),
     [("a", None, "a"), (None, "b", "b"), ("a", "b", "a"), ("", "b", "b"), (None, None, None)],
 )
-def test_the_task_is_the_label_or_else_the_annotation(
-    label: str | None, annotation: str | None, task: str | None
-) -> None:
+def test_the_task_is_the_label_or_the_annotation(label: str | None, annotation: str | None, task: str | None) -> None:
     labels, annotations = ({} if value is None else {"volcano.sh/task-spec": value} for value in (label, annotation))
     assert roles.task_of(labels, annotations) == task
 
@@ -60,7 +54,7 @@ OTHERS = Settings(head="chief", worker=("cpu", "gpu", "chief"))
         ("worker", None, OTHERS, None),
     ],
 )
-def test_the_role_is_the_annotation_or_else_that_of_the_tasks_name_in_the_flags(
+def test_a_role_is_annotated_or_that_of_the_name(
     task: str, annotation: str | None, settings: Settings, role: str | None
 ) -> None:
     assert roles.role_of(task, {} if annotation is None else {ROLE: annotation}, settings) == role
@@ -84,54 +78,41 @@ def test_the_variable_of_another_plugin_gives_its_framework_away(variable: str) 
         assert roles.other_framework([{"name": "a", "env": env}, {"name": "b"}]) is None
 
 
-@pytest.mark.parametrize("opted_in", [True, False])
 @pytest.mark.parametrize(
-    ("names", "wanted", "index"),
+    ("names", "opted_in", "index", "code"),
     [
-        (["head"], "head", 0),
-        (["logs", "head"], "head", 1),
-        (["istio-proxy", "logs", "worker"], "worker", 2),
-        (["worker", "head"], "worker", 0),
-        (["main", "istio-proxy"], "istio-proxy", 1),
+        ("main", False, 0, None),
+        ("logs main", False, 1, None),
+        ("istio-proxy logs main", True, 2, None),
+        ("main worker head", True, 0, None),
+        ("a", True, 0, Code.ONLY_CONTAINER),
+        ("istio-proxy a", True, 1, Code.ONLY_CONTAINER),
+        ("linkerd-proxy vault-agent a daprd", True, 2, Code.ONLY_CONTAINER),
+        ("a istio-proxy b", True, None, Code.SEVERAL_CONTAINERS),
+        ("a b", False, None, Code.NO_RAY_CONTAINER),
+        ("a", False, None, Code.NO_RAY_CONTAINER),
+        ("istio-proxy", True, None, Code.NO_RAY_CONTAINER),
+        ("", True, None, Code.NO_RAY_CONTAINER),
     ],
 )
-def test_rays_container_is_the_one_of_the_wanted_name(
-    names: list[str], wanted: str, index: int, opted_in: bool
+@pytest.mark.parametrize(("role", "flag"), [("head", "--headContainer"), ("worker", "--workerContainer")])
+def test_rays_container_has_the_wanted_name_or_for_who_opted_in_is_the_only_one(
+    names: str, opted_in: bool, index: int | None, code: Code | None, role: Role, flag: str
 ) -> None:
-    settings = Settings(head_container=wanted, worker_container=wanted)
-    roles_of_pods: tuple[Role, ...] = ("head", "worker")
-    for role in roles_of_pods:
-        assert roles.choose_container(named(*names), "t", role, settings, opted_in=opted_in) == Chosen(index)
+    settings = Settings(**{f"{role}_container": "main"})  # type: ignore[arg-type]
+    containers: list[Object] = [{"name": name} for name in names.split()]
+    chosen = roles.choose_container(containers, "t", role, settings, opted_in=opted_in)
+    named = {
+        Code.ONLY_CONTAINER: {"container": "a", "wanted": "main", "flag": flag},
+        Code.SEVERAL_CONTAINERS: {"wanted": "main", "found": "a, b", "flag": flag},
+        Code.NO_RAY_CONTAINER: {"task": "t", "wanted": "main"},
+    }
+    found = chosen.warnings if isinstance(chosen, Chosen) else (chosen,)
+    assert (chosen.index if isinstance(chosen, Chosen) else None) == index
+    assert [(one.code, fields(one)) for one in found] == ([(code, named[code])] if code else [])
 
 
-@pytest.mark.parametrize(
-    ("names", "index"),
-    [(["main"], 0), (["istio-proxy", "main"], 1), (["linkerd-proxy", "vault-agent", "main", "daprd"], 2)],
-)
-def test_for_who_opted_in_the_only_container_is_rays_with_a_warning(names: list[str], index: int) -> None:
-    chosen = roles.choose_container(named(*names), "head", "head", Settings(), opted_in=True)
-    assert isinstance(chosen, Chosen)
-    assert (chosen.index, codes(chosen.warnings)) == (index, [Code.ONLY_CONTAINER])
-    assert fields(chosen.warnings[0]) == {"container": "main", "wanted": "head", "flag": "--headContainer"}
-
-
-SEVERAL = {"wanted": "worker", "found": "a, b", "flag": "--workerContainer"}
-NONE = {"task": "gpu", "wanted": "worker"}
-
-
-@pytest.mark.parametrize(
-    ("names", "opted_in", "code", "found"),
-    [
-        (["a", "istio-proxy", "b"], True, Code.SEVERAL_CONTAINERS, SEVERAL),
-        (["a", "b"], False, Code.NO_RAY_CONTAINER, NONE),
-        (["main"], False, Code.NO_RAY_CONTAINER, NONE),
-        (["istio-proxy"], True, Code.NO_RAY_CONTAINER, NONE),
-        ([], True, Code.NO_RAY_CONTAINER, NONE),
-    ],
-)
-def test_otherwise_there_is_no_container_for_ray(
-    names: list[str], opted_in: bool, code: Code, found: dict[str, str]
-) -> None:
-    reason = roles.choose_container(named(*names), "gpu", "worker", Settings(), opted_in=opted_in)
-    assert not isinstance(reason, Chosen)
-    assert (reason.code, fields(reason)) == (code, found)
+def test_a_sidecars_name_may_be_the_wanted_one() -> None:
+    containers: list[Object] = [{"name": "main"}, {"name": "istio-proxy"}]
+    settings = Settings(head_container="istio-proxy")
+    assert roles.choose_container(containers, "head", "head", settings, opted_in=True) == Chosen(1)

@@ -119,10 +119,7 @@ def test_a_script_defines_what_it_uses_and_waits_before_it_starts(case: Case, or
 
 
 def test_a_worker_is_ready_while_a_raylet_lives() -> None:
-    whole = scripts.raylet_script()
-    assert whole.startswith("lives() {")
-    assert "\nlook() {" in whole
-    assert whole.endswith("\nlook raylet\n")
+    assert re.fullmatch(r"lives\(\) \{.*\nlook\(\) \{.*\nlook raylet\n", scripts.raylet_script(), re.DOTALL)
 
 
 def test_the_health_script_asks_each_target_by_rays_own_python() -> None:

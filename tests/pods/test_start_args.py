@@ -57,24 +57,16 @@ def test_a_switch_has_no_value(name: str) -> None:
     assert is_option(name)
 
 
-def test_the_options_keep_their_order_as_words() -> None:
-    found = read_start_args("--num-gpus=1 -v --resources='{\"a\": 1}' --num-cpus 2", "head").args
-    assert found.words_without("") == ["--num-gpus=1", "-v", '--resources={"a": 1}', "--num-cpus=2"]
-    assert found.words_without("--resources") == ["--num-gpus=1", "-v", "--num-cpus=2"]
+def test_options_keep_their_order_as_words_and_the_last_of_two_counts() -> None:
+    found = read_start_args("--num-gpus=1 -v --resources='{\"a\": 1}' --num-gpus 2", "head").args
+    assert found.words_without("--memory") == ["--num-gpus=1", "-v", '--resources={"a": 1}', "--num-gpus=2"]
+    assert found.words_without("--resources") == ["--num-gpus=1", "-v", "--num-gpus=2"]
+    assert (found.value("--num-gpus"), found.value("--memory")) == ("2", None)
+    assert found.names("-v")
+    assert found.names("--memory", "-v")
+    assert not found.names("--memory")
+    assert not found.names()
     assert read_start_args("", "head").args == StartArgs()
-
-
-def test_of_an_option_given_twice_the_last_counts() -> None:
-    assert StartArgs((("--num-cpus", "1"), ("--num-cpus", "2"))).value("--num-cpus") == "2"
-    assert StartArgs().value("--num-cpus") is None
-
-
-def test_whether_any_of_some_options_is_given() -> None:
-    given = StartArgs((("-v", None), ("--num-cpus", "1")))
-    assert given.names("--num-cpus")
-    assert given.names("--memory", "--num-cpus")
-    assert not given.names("--memory")
-    assert not given.names()
 
 
 @pytest.mark.parametrize(
@@ -109,9 +101,7 @@ JSON = "'{\"name\": 1}'"
         ("--temp-dir", None, "a text", "TEXT"),
     ],
 )
-def test_a_wrong_value_or_none_is_a_mistake_with_an_example(
-    flag: str, value: str | None, wanted: str, example: str
-) -> None:
+def test_a_wrong_value_or_none_is_shown_an_example(flag: str, value: str | None, wanted: str, example: str) -> None:
     (missing,) = read_start_args(flag, "head").findings
     assert (missing.code, missing.place) == (Code.MISSING_VALUE, PLACE)
     assert fields(missing) == {"flag": flag, "example": example}
@@ -178,9 +168,7 @@ def test_an_option_of_another_ray_is_passed_on_with_its_value_and_a_warning(name
 
 @pytest.mark.parametrize(("name", "near"), [("--num-cpu", "--num-cpus"), ("--verbos", "--verbose"), ("--zzz", "")])
 @pytest.mark.parametrize("following", ["", " -v", " --num-cpus=1"])
-def test_an_option_of_another_ray_that_no_value_follows_is_a_switch_and_one_that_is_near_is_named(
-    name: str, near: str, following: str
-) -> None:
+def test_an_option_of_another_ray_without_a_value_is_a_switch(name: str, near: str, following: str) -> None:
     found = read_start_args(name + following, "head")
     assert found.args.options[0] == (name, None)
     hint = f" (the nearest option of Ray 2.60 is {near})" if near else ""

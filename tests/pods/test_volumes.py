@@ -154,9 +154,7 @@ def test_shared_memory_too_small_for_the_object_store_is_a_warning(  # noqa: PLR
         {"volumeMounts": [{"mountPath": "/a"}]},
     ],
 )
-def test_a_volume_that_holds_the_object_store_or_whose_size_is_not_known_is_no_warning(
-    original: dict[str, Any],
-) -> None:
+def test_a_large_enough_volume_or_one_of_unknown_size_is_no_warning(original: dict[str, Any]) -> None:
     assert doubts(original) == []
 
 

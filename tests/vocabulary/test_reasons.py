@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 import webhook
+from tests.pods.examples import PODS, findings_for
 from webhook.reasons import REASONS, Code, Level, finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.golden.files import Golden
+    from webhook.reasons import Finding
 
 PRODUCT: Final = sorted(Path(webhook.__file__).parent.rglob("*.py"))
 SENTENCES: Final = Path(__file__).parent / "sentences.txt"
@@ -25,32 +27,11 @@ NO_POLICY: Final = 'svc: ["--disable-network-policy=true"]'
 SERVICE: Final = "demo-head-svc"
 ALL_CODES: Final = list(Code)
 
-EXAMPLES: Final[dict[Code, dict[str, Any]]] = {
+FIELDS: Final[dict[Code, dict[str, Any]]] = {
     Code.NOT_A_POD: {"kind": "Job"},
-    Code.OTHER_TASK: {"task": "logger", "head": "head", "workers": "cpu, gpu"},
-    Code.OTHER_FRAMEWORK: {"container": "worker", "env": "TF_CONFIG"},
     Code.OTHER_PLUGIN: {"plugin": "mpi"},
-    Code.ALREADY_INJECTED: {"version": "0.3.0"},
-    Code.NO_RAY_CONTAINER: {"task": "gpu", "wanted": "worker"},
     Code.NOT_A_JOB: {"kind": "Job", "group": "batch"},
     Code.TEMPLATE: {"kind": "CronJob"},
-    Code.MALFORMED: {"field": "pod.spec.containers", "found": "a map", "wanted": "a list"},
-    Code.UNREADABLE: {"found": "--port='1", "why": "No closing quotation"},
-    Code.UNKNOWN_FLAG: {"found": "--prot=1", "wanted": "--port"},
-    Code.MISSING_VALUE: {"flag": "--port", "example": "6379"},
-    Code.BAD_VALUE: {"flag": "--port", "found": "x", "wanted": "a port from 1 to 65535", "example": "6379"},
-    Code.REPEATED_FLAG: {"flag": "--port", "first": "6380", "second": "6381"},
-    Code.SAME_PORT: {"port": 8265, "first": "--port", "second": "--dashboardPort"},
-    Code.PORT_TAKEN: {"port": 6379, "flag": "--port", "container": "cache"},
-    Code.PORT_AMONG_WORKERS: {"port": 10001, "flag": "--clientPort", "low": 10000, "high": 19999},
-    Code.UNKNOWN_ROLE: {"found": "boss"},
-    Code.UNKNOWN_COMMAND_MODE: {"found": "drop"},
-    Code.SEVERAL_CONTAINERS: {"wanted": "worker", "found": "a, b", "flag": "--workerContainer"},
-    Code.ARGS_WITHOUT_COMMAND: {"container": "head"},
-    Code.UNKNOWN_START_OPTION: {"found": "-num-cpus=1", "wanted": "--num-cpus"},
-    Code.HEAD_START_OPTION: {"found": "--include-dashboard"},
-    Code.OWNED_START_OPTION: {"found": "--port", "instead": ", and write --port=N in ray.volcano.sh/args"},
-    Code.BAD_QUANTITY: {"field": "Container head: resources.limits.memory", "found": "2GB"},
     Code.NO_HEAD: {"tasks": "master, worker", "head": "head"},
     Code.TWO_HEADS: {"tasks": "head, master"},
     Code.HEAD_REPLICAS: {"task": "head", "found": 2},
@@ -67,32 +48,7 @@ EXAMPLES: Final[dict[Code, dict[str, Any]]] = {
     Code.SERVICE_FOREIGN: {"service": SERVICE, "owner": "controlled by Job other"},
     Code.SERVICE_QUOTA: {"service": SERVICE, "why": "exceeded quota: small"},
     Code.SERVICE_REFUSED: {"service": SERVICE, "why": "admission webhook policy.example denied the request"},
-    Code.ONLY_CONTAINER: {"container": "main", "wanted": "head", "flag": "--headContainer"},
-    Code.LABELLED_OTHER_TASK: {"task": "logger"},
-    Code.OWN_START: {"words": "ray start"},
-    Code.OWN_PORT_UNREADABLE: {
-        "found": "--port=$PORT",
-        "lost": "RAY_ADDRESS and the container's port gcs are left out",
-        "port": 6379,
-        "flag": "--port",
-    },
-    Code.OWN_PORT_DIFFERS: {"words": "no --port", "port": 6379, "flag": "--port", "said": 6380, "option": "--port"},
     Code.OWN_START_JOINS_ELSEWHERE: {"worker": "worker", "found": 6344, "head": "head", "port": 6379},
-    Code.START_ARGS_UNUSED: {"found": "--num-cpus=0"},
-    Code.NO_CPU: {"container": "head"},
-    Code.HOST_NETWORK_DNS: {"found": "ClusterFirst"},
-    Code.ENV_NAME_LOST: {"env": "a.b"},
-    Code.OTHER_START_OPTION: {"found": "--num-cpu", "near": " (the nearest option of Ray 2.60 is --num-cpus)"},
-    Code.LITTLE_MEMORY: {"field": "The pod: resources.limits.memory", "found": "512m", "example": "512Mi"},
-    Code.SMALL_SHM: {
-        "volume": "dshm",
-        "found": "1Gi",
-        "taken": "9537Mi",
-        "outcome": "Ray keeps it in /tmp/ray, on disk",
-        "wanted": "19661Mi",
-    },
-    Code.MOUNT_WITHOUT_VOLUME: {"container": "worker", "volume": "dshm"},
-    Code.RAY_ADDRESS_HTTP: {"container": "head", "found": "http://127.0.0.1:8265"},
     Code.NEVER_ENDS: {"head": "head", "yaml": COMPLETES},
     Code.RUNS_AGAIN: {"head": "head", "more": f", and in task head: {COMPLETES}"},
     Code.FAILS_FOR_EVER: {"head": "head", "yaml": RETRIES},
@@ -107,7 +63,14 @@ EXAMPLES: Final[dict[Code, dict[str, Any]]] = {
     Code.NOT_JSON: {"why": "unexpected end of data"},
     Code.NOT_A_REVIEW: {"field": "kind", "found": "missing", "wanted": "AdmissionReview"},
 }
-"""Fields as the product fills them, for each code whose sentence names any."""
+"""Fields as the product fills them in findings that are not of pods."""
+
+
+def example(code: Code) -> Finding:
+    """Return a finding as a user gets it."""
+    if code in PODS:
+        return next(found for found in findings_for(code) if found.code is code)
+    return finding(code, **FIELDS.get(code, {}))
 
 
 def named_by(code: Code) -> set[str]:
@@ -121,8 +84,7 @@ def test_every_sentence_reads_well(golden: Golden) -> None:
     for level in (Level.REFUSED, Level.WARNING, Level.LEFT_ALONE, Level.DONE):
         lines.append(f"# {level}\n")
         for code in sorted(code for code in Code if REASONS[code].level is level):
-            example = finding(code, **EXAMPLES.get(code, {}))
-            lines += [f"{code}", *(f"    {line}" for line in example.lines), ""]
+            lines += [f"{code}", *(f"    {line}" for line in example(code).lines), ""]
     golden.check_file(SENTENCES, "\n".join(lines))
 
 
@@ -134,11 +96,11 @@ def test_every_code_has_a_reason_and_a_name_of_its_own() -> None:
 
 @pytest.mark.parametrize("code", ALL_CODES)
 def test_a_sentence_is_filled_by_its_example_and_is_one(code: Code) -> None:
-    reason, example = REASONS[code], EXAMPLES.get(code, {})
-    assert set(example) == named_by(code)
-    filled: dict[str, Any] = {name: f"<{name}>" for name in example}
+    reason, names = REASONS[code], dict(example(code).fields)
+    assert set(names) == named_by(code)
+    filled: dict[str, Any] = {name: f"<{name}>" for name in names}
     text = finding(code, **filled).text
-    assert all(filled[name] in text for name in example)
+    assert all(filled[name] in text for name in names)
     assert not re.search(r"[{}]", text)
     assert reason.sentence.endswith(".")
     assert reason.sentence[0].isupper() or reason.sentence.startswith(("{", "--", "`", "volray"))
