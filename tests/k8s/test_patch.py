@@ -27,8 +27,7 @@ def test_a_pointer_escapes_tilde_and_slash() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parent", "operation"),
-    [({}, "add"), ({"a/b": None}, "replace"), ({"a/b": 1}, "replace"), ({"other": 1}, "add")],
+    ("parent", "operation"), [({}, "add"), ({"a/b": None}, "replace"), ({"a/b": 1}, "replace"), ({"other": 1}, "add")]
 )
 def test_put_is_one_operation_that_sets_a_key(parent: Object, operation: str) -> None:
     operations = patch.put(parent, "/x", "a/b", 2)

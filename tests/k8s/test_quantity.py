@@ -50,8 +50,7 @@ NONE = ". m 1K 1ki 1gi 1mi 1GiB 1GB 1e 1e3Gi 1Gie3 1e100 --1 1,5 0x10 \N{ARABIC-
 
 
 @pytest.mark.parametrize(
-    "written",
-    [*NONE.split(), "", "1 Gi", "1\n2", float("inf"), float("nan"), True, False, None, [], {}, "9" * 31],
+    "written", [*NONE.split(), "", "1 Gi", "1\n2", float("inf"), float("nan"), True, False, None, [], {}, "9" * 31]
 )
 def test_what_is_no_quantity_has_no_value(written: object) -> None:
     assert parse(written) is None

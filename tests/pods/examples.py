@@ -34,7 +34,7 @@ PODS: Final[dict[Code, Object]] = {
     Code.OTHER_FRAMEWORK: pod(env=[{"name": "TF_CONFIG", "value": "{}"}]),
     Code.ALREADY_INJECTED: pod(annotations={"ray.volcano.sh/injected": "0.3.0"}),
     Code.NO_RAY_CONTAINER: pod(name="main"),
-    Code.ONLY_CONTAINER: pod(name="main", labels=OPT_IN),
+    Code.ONLY_CONTAINER: pod(name="main", labels=OPT_IN, command=["ray", "start"]),
     Code.LABELLED_OTHER_TASK: pod("logger", labels=OPT_IN),
     Code.OWN_START: pod(command=["ray", "start"]),
     Code.OWN_PORT_UNREADABLE: pod(command=["ray", "start", "--head", "--port=$PORT"]),

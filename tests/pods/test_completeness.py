@@ -32,8 +32,6 @@ TEMPLATES: Final[list[dict[str, Any]]] = [
     {"name": "main"},
     {"task": "worker", "name": "main"},
 ]
-FLAG_IDS: Final = [flag.name for flag in FLAGS]
-PORT_IDS: Final = [flag.name for flag, _ in PORT_FLAGS]
 
 
 def test_every_flag_has_a_field_of_settings_and_every_field_a_flag() -> None:
@@ -42,7 +40,7 @@ def test_every_flag_has_a_field_of_settings_and_every_field_a_flag() -> None:
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("flag", FLAGS, ids=FLAG_IDS)
+@pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
 def test_every_flag_changes_what_some_pod_becomes(flag: Flag) -> None:
     text = f"--{flag.name}={OTHER_VALUES[flag.name]}"
     assert set(read_flags(text).given) == {flag.field}
@@ -53,7 +51,7 @@ def test_every_flag_changes_what_some_pod_becomes(flag: Flag) -> None:
     assert changed
 
 
-@pytest.mark.parametrize(("flag", "port"), PORT_FLAGS, ids=PORT_IDS)
+@pytest.mark.parametrize(("flag", "port"), PORT_FLAGS, ids=lambda one: one.name)
 def test_every_port_reaches_ray_start_its_container_and_the_service(flag: Flag, port: RayPort) -> None:
     text = f"--{flag.name}=4321"
     for role in ("head", "worker"):

@@ -145,12 +145,7 @@ def test_a_head_keeps_its_state_under_the_uid_of_its_job_or_else_its_name(
 
 @pytest.mark.parametrize(
     ("task", "env"),
-    [
-        ("head", []),
-        ("head", [ROCKSDB]),
-        ("head", [REDIS, {"name": NAMESPACE, "value": "mine"}]),
-        ("worker", [REDIS]),
-    ],
+    [("head", []), ("head", [ROCKSDB]), ("head", [REDIS, {"name": NAMESPACE, "value": "mine"}]), ("worker", [REDIS])],
 )
 def test_without_redis_or_beside_the_users_own_name_there_is_none(task: str, env: list[Object]) -> None:
     assert NAMESPACE not in added(task, env=env)
@@ -186,17 +181,11 @@ def test_an_address_of_the_jobs_api_in_ray_address_is_a_warning(task: str, varia
         assert [(warning.code, fields(warning)) for warning in found] == warned * [expected]
 
 
-@pytest.mark.parametrize(
-    ("task", "env", "expected"),
-    [
-        ("head", [], [Code.PRINTS_IN_POD_LOGS]),
-        ("head", [{"name": "RAY_LOG_TO_STDERR", "value": "0"}], []),
-        ("worker", [], []),
-    ],
-)
-def test_prints_in_pod_logs_are_warned_of_once_a_cluster(task: str, env: list[Object], expected: list[Code]) -> None:
-    assert codes(doubts(env, task, flags="--logToStderr")) == expected
-    assert codes(doubts(env, task, flags="--logToStderr", annotations=OWN)) == expected
+@pytest.mark.parametrize("annotations", [{}, OWN])
+def test_prints_in_pod_logs_are_warned_of_once_a_cluster(annotations: dict[str, str]) -> None:
+    own = {"name": "RAY_LOG_TO_STDERR", "value": "0"}
+    for task, env, expected in (("head", [], [Code.PRINTS_IN_POD_LOGS]), ("head", [own], []), ("worker", [], [])):
+        assert codes(doubts(env, task, flags="--logToStderr", annotations=annotations)) == expected
 
 
 @pytest.mark.parametrize(

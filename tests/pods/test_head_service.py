@@ -11,11 +11,7 @@ from webhook.pods import head_service
 def test_the_service_is_named_as_the_in_tree_plugins_and_its_address_names_no_clusters_domain() -> None:
     assert head_service.service_name("demo") == "demo-head-svc"
     assert head_service.service_host("demo", "team") == "demo-head-svc.team.svc"
-
-
-@pytest.mark.parametrize("job", ["a", "demo", "demo-1", "a" * 54])
-def test_a_job_whose_service_can_be_is_no_mistake(job: str) -> None:
-    assert not list(head_service.name_mistakes(job))
+    assert not any(list(head_service.name_mistakes(job)) for job in ("a", "demo", "demo-1", "a" * 54))
 
 
 LABEL = "it must be a DNS label that starts with a letter"

@@ -6,22 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.pods.nodes import (
-    COMMAND,
-    CPU,
-    OPT_IN,
-    OWN,
-    ROLE,
-    START_ARGS,
-    fields,
-    made,
-    mistakes,
-    refusal,
-    warnings,
-)
+from tests.pods.nodes import COMMAND, CPU, OPT_IN, OWN, ROLE, START_ARGS, fields, made, mistakes, refusal, warnings
 from tests.volcano_pods import container_of, env_of, injected, pod
-from webhook.pods.inject import inject
-from webhook.reasons import Code
+from webhook.pods.inject import Injection, inject
+from webhook.reasons import Code, finding
 from webhook.version import __version__
 
 if TYPE_CHECKING:
@@ -50,41 +38,18 @@ def test_a_head_and_a_worker_are_injected_and_say_so(task: str, nothing: str) ->
         assert metadata["annotations"]["ray.volcano.sh/injected"] == __version__
 
 
-def belonging(labels: dict[str, str]) -> Object:
-    return {"metadata": {"labels": {**OPT_IN, **labels}}, "spec": {"containers": [{"name": "head"}]}}
-
-
-@pytest.mark.parametrize(
-    ("original", "code", "named", "role"),
-    [
-        (belonging({"volcano.sh/task-spec": "head"}), Code.NOT_VOLCANO, {}, None),
-        (belonging({"volcano.sh/job-name": "demo"}), Code.NOT_VOLCANO, {}, None),
-        (
-            pod("logger", flags="--worker=a --worker=b --head=c"),
-            Code.OTHER_TASK,
-            {"task": "logger", "head": "c", "workers": "a, b"},
-            None,
-        ),
-        (
-            pod("gpu", flags="--worker=gpu", name="main"),
-            Code.NO_RAY_CONTAINER,
-            {"task": "gpu", "wanted": "worker"},
-            "worker",
-        ),
-    ],
-)
-def test_another_pod_is_left_alone(original: Object, code: Code, named: dict[str, str], role: str | None) -> None:
-    injection = inject(original, "team")
-    assert (injection.operations, injection.warnings, injection.role) == ((), (), role)
-    assert (injection.reason.code, fields(injection.reason)) == (code, named)
+def test_another_pod_is_left_alone() -> None:
+    for labels in ({"volcano.sh/task-spec": "head"}, {"volcano.sh/job-name": "demo"}):
+        lone = {"metadata": {"labels": {**OPT_IN, **labels}}, "spec": {"containers": [{"name": "head"}]}}
+        assert inject(lone, "team") == Injection(finding(Code.NOT_VOLCANO))
+    reason = finding(Code.OTHER_TASK, task="logger", head="c", workers="a, b")
+    assert inject(pod("logger", flags="--worker=a --worker=b --head=c"), "team") == Injection(reason)
+    reason = finding(Code.NO_RAY_CONTAINER, task="gpu", wanted="worker")
+    assert inject(pod("gpu", flags="--worker=gpu", name="main"), "team") == Injection(reason, "worker")
 
 
 def test_whoever_opts_in_may_have_another_frameworks_variables() -> None:
     assert inject(pod("worker", labels=OPT_IN, env=[{"name": "TF_CONFIG", "value": "{}"}]), "team").role == "worker"
-
-
-def test_the_choice_of_a_container_is_warned_of_in_one_that_starts_ray_itself_too() -> None:
-    assert warnings(pod(labels=OPT_IN, name="main", command=STARTS_RAY)) == [Code.ONLY_CONTAINER, Code.OWN_START]
 
 
 # What a pod gets
@@ -233,8 +198,5 @@ def test_every_mistake_is_refused_at_once() -> None:
         Code.ARGS_WITHOUT_COMMAND,
         Code.PORT_TAKEN,
     ]
-
-
-def test_several_containers_are_refused_with_the_other_mistakes() -> None:
-    original = pod(labels=OPT_IN, flags="--prot=1", name="a", others=[{"name": "b"}])
-    assert mistakes(original) == [Code.UNKNOWN_FLAG, Code.SEVERAL_CONTAINERS]
+    several = pod(labels=OPT_IN, flags="--prot=1", name="a", others=[{"name": "b"}])
+    assert mistakes(several) == [Code.UNKNOWN_FLAG, Code.SEVERAL_CONTAINERS]

@@ -295,10 +295,7 @@ def test_ray_listens_where_its_own_command_says_or_else_the_flags(
     assert effect(script, flags, annotation) == InEffect(expected)
 
 
-@pytest.mark.parametrize(
-    ("options", "number", "words"),
-    [("--port=7", 7, "--port=7"), ("", 6379, "no --port")],
-)
+@pytest.mark.parametrize(("options", "number", "words"), [("--port=7", 7, "--port=7"), ("", 6379, "no --port")])
 def test_a_flag_of_another_port_is_warned_of(options: str, number: int, words: str) -> None:
     found = effect(f"ray start --head {options}", "--port=8")
     (warning,) = found.warnings

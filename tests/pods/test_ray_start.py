@@ -14,10 +14,7 @@ from webhook.pods.ray_start import command_and_args, ray_start
 if TYPE_CHECKING:
     from webhook.names import Object, Role
 
-OURS = {
-    "limits": {"cpu": "2", "nvidia.com/gpu": "1"},
-    "requests": {"memory": "1000Mi", "nvidia.com/gpu": "1"},
-}
+OURS = {"limits": {"cpu": "2", "nvidia.com/gpu": "1"}, "requests": {"memory": "1000Mi", "nvidia.com/gpu": "1"}}
 MEMORY, STORE = "--memory=734003200", "--object-store-memory=314572800"
 
 

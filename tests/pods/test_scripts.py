@@ -37,9 +37,8 @@ class Case:
         return not self.is_worker and self.beside and self.wait_nodes == 2
 
     def script(self, wait_head: int = 1800) -> str:
-        return scripts.start_script(
-            self.role, "ray start X", beside=self.beside, wait_head=wait_head, wait_nodes=self.wait_nodes
-        )
+        waits = {"wait_head": wait_head, "wait_nodes": self.wait_nodes}
+        return scripts.start_script(self.role, "ray start X", beside=self.beside, **waits)
 
 
 ROLES: tuple[Role, ...] = ("head", "worker")

@@ -25,7 +25,6 @@ COMPLETES: Final = "policies: [{event: TaskCompleted, action: CompleteJob}]"
 RETRIES: Final = COMPLETES.replace("]", ", {event: PodFailed, action: RestartJob}]")
 NO_POLICY: Final = 'svc: ["--disable-network-policy=true"]'
 SERVICE: Final = "demo-head-svc"
-ALL_CODES: Final = list(Code)
 
 FIELDS: Final[dict[Code, dict[str, Any]]] = {
     Code.NOT_A_POD: {"kind": "Job"},
@@ -94,7 +93,7 @@ def test_every_code_has_a_reason_and_a_name_of_its_own() -> None:
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", code) for code in Code)
 
 
-@pytest.mark.parametrize("code", ALL_CODES)
+@pytest.mark.parametrize("code", list(Code))
 def test_a_sentence_is_filled_by_its_example_and_is_one(code: Code) -> None:
     reason, names = REASONS[code], dict(example(code).fields)
     assert set(names) == named_by(code)
@@ -151,13 +150,8 @@ def test_a_finding_is_its_code_its_fields_as_text_and_its_place() -> None:
 
 
 def test_a_place_comes_before_the_sentence_and_a_hint_after_it() -> None:
-    found = finding(Code.TWO_HEADS, tasks="a, b")
-    sentence, hint = found.lines
-    assert (sentence, hint) == ("Several tasks are heads: a, b.", "Keep one head and make the others workers.")
-    assert found.text == f"{sentence} {hint}"
+    found = finding(Code.TWO_HEADS, tasks="a, {b} {0}")
+    sentence, hint = "Several tasks are heads: a, {b} {0}.", "Keep one head and make the others workers."
+    assert (found.lines, found.text) == ((sentence, hint), f"{sentence} {hint}")
     assert found.at("spec.tasks").lines == (f"spec.tasks: {sentence}", hint)
     assert finding(Code.NOT_VOLCANO).lines == ("The pod does not belong to a Volcano Job.",)
-
-
-def test_what_was_found_is_text_not_a_template() -> None:
-    assert finding(Code.NOT_JSON, why="{0} {field}").text == "The body is not JSON: {0} {field}."
