@@ -165,7 +165,7 @@ def test_a_port_that_two_flags_have_is_a_mistake(text: str, pairs: list[tuple[st
 
 
 def test_every_mistake_is_found_at_once_and_its_flag_counts_as_not_given() -> None:
-    found = read_flags("--prot=1 --port=x --waitHead=5 --head=a --head=b --metricsPort=8265 --agentPort")
+    found = read_flags("--prot=1 --port=x --waitHead=5 --head=a --head=a --head=b --metricsPort=8265 --agentPort")
     assert codes(found.mistakes) == ["unknown-flag", "missing-value", "bad-value", "repeated-flag", "same-port"]
     assert found.settings == Settings(wait_head=5, head="a", metrics_port=8265)
     assert set(found.given) == {"wait_head", "head", "metrics_port"}
@@ -182,12 +182,13 @@ def test_an_open_quotation_is_a_mistake() -> None:
 
 
 def test_the_jobs_flags_come_first_and_each_word_of_theirs_has_a_place() -> None:
-    found = read_flags("--waitHead=3 --port=7", ("--port=6", "--nonsense", "--waitNodes=2"))
-    assert found.settings == Settings(port=6, wait_nodes=2, wait_head=3)
-    assert found.given == {"port": "spec.plugins.ray[0]", "wait_nodes": "spec.plugins.ray[2]", "wait_head": ANNOTATION}
+    found = read_flags("--agentPort=6 --port=7", ("--port=6", "--nonsense", "--waitNodes=2"))
+    assert found.settings == Settings(port=6, wait_nodes=2, agent_port=6)
+    assert found.given == {"port": "spec.plugins.ray[0]", "wait_nodes": "spec.plugins.ray[2]", "agent_port": ANNOTATION}
     assert [(mistake.code, mistake.place) for mistake in found.mistakes] == [
         (Code.UNKNOWN_FLAG, "spec.plugins.ray[1]"),
         (Code.REPEATED_FLAG, ANNOTATION),
+        (Code.SAME_PORT, ANNOTATION),
     ]
 
 
@@ -203,8 +204,8 @@ def test_values_that_volray_settles_are_checked_against_the_users_own() -> None:
     parsed = read_flags("--port=7 --nonsense")
     assert with_values(parsed, {}) is parsed
     found = with_values(parsed, {"client_port": 7})
-    assert found.settings == Settings(port=7, client_port=7)
-    assert codes(found.mistakes) == [Code.UNKNOWN_FLAG, Code.SAME_PORT]
+    assert (found.settings, codes(found.mistakes)) == (Settings(port=7, client_port=7), ["unknown-flag", "same-port"])
+    assert found.given == {"port": ANNOTATION, "client_port": ANNOTATION}
 
 
 # Flags of a whole cluster

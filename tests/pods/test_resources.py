@@ -226,7 +226,7 @@ def test_without_cpus_a_warning_names_the_container(resources: Object | None, st
     ("own", "pod", "field", "found", "example"),
     [
         (limits(memory="512m"), None, LIMIT, "512m", "512Mi"),
-        (limits(memory="2000m"), None, LIMIT, "2000m", "2000Mi"),
+        (limits(memory="256m"), None, LIMIT, "256m", "256Mi"),
         (limits(memory="100m"), None, LIMIT, "100m", "2Gi"),
         (limits(memory="512u"), None, LIMIT, "512u", "2Gi"),
         (limits(memory="255Mi"), None, LIMIT, "255Mi", "2Gi"),

@@ -54,7 +54,7 @@ def test_an_image_that_may_be_written_to_keeps_its_tmp(context: Any) -> None:
 
 @pytest.mark.parametrize(
     ("taken", "name"),
-    [("a", "ray-shm"), ("ray-shm", "ray-shm-0"), ("ray-shm ray-shm-0", "ray-shm-1"), ("ray-shm-0", "ray-shm")],
+    [("ray-shm", "ray-shm-0"), ("ray-shm ray-shm-1 ray-shm-0", "ray-shm-2"), ("ray-shm-0", "ray-shm")],
 )
 def test_the_volumes_name_is_free(taken: str, name: str) -> None:
     for names in (taken.split(), taken.split()[::-1]):
@@ -89,8 +89,8 @@ def with_shm(source: Object, memory: str | None = "64Gi", *, path: str = SHM, st
     return {
         "annotations": {START_ARGS: start_args},
         "resources": {"limits": {"memory": memory} if memory else {}},
-        "volumeMounts": [{"name": "dshm", "mountPath": path}],
-        "spec": {"volumes": [{"name": "dshm", **source}]},
+        "volumeMounts": [{"name": "data", "mountPath": "/data"}, {"name": "dshm", "mountPath": path}],
+        "spec": {"volumes": [{"name": "dshm", **source}, {"name": "data", "emptyDir": {}}]},
     }
 
 
@@ -159,7 +159,6 @@ def test_a_mount_without_its_volume_is_a_warning(annotations: dict[str, str]) ->
     original = with_shm(in_memory("1Gi"))
     nested, original["spec"] = original["spec"]["volumes"], {"volumes": [{"name": "data", "emptyDir": {}}]}
     original |= {"annotations": annotations, "volumes": nested}
-    original["volumeMounts"].append({"name": "data", "mountPath": "/data"})
     (warning,) = doubts(original)
     assert warning.code is Code.MOUNT_WITHOUT_VOLUME
     assert fields(warning) == {"container": "worker", "volume": "dshm"}
