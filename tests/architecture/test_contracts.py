@@ -38,8 +38,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     shutil.copy(REPOSITORY / "pyproject.toml", copy)
     for module, statement in FORBIDDEN.items():
         (copy / module.replace(".", "/")).with_suffix(".py").write_text(f"{statement}\n")
-    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
-    result = subprocess.run(
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    result: subprocess.CompletedProcess[str] = subprocess.run(
         command, cwd=copy, env={**os.environ, "PYTHONPATH": str(copy)}, capture_output=True, text=True, check=False
     )
     assert result.returncode == 1, result.stdout + result.stderr

@@ -145,5 +145,4 @@ def option_words(wanted: Mapping[str, str | int], theirs: StartArgs) -> list[str
     for name, value in wanted.items():
         if name == MERGED_OPTION or not theirs.names(name):
             words.append(f"{name}={value}")
-    merged = MERGED_OPTION if MERGED_OPTION in wanted else ""
-    return words + theirs.words_without(merged)
+    return words + theirs.words_without(MERGED_OPTION)
