@@ -53,6 +53,12 @@ _RESERVED: Final = frozenset(
 _MOST_WRAPPERS: Final = 8
 """Commands before each other that may take a script, as in `env A=b runuser … -- bash -c …`."""
 
+_MOST_GLOBALS: Final = 8
+"""Options of `ray` itself before `start`. It has three.
+
+The limit matters where `-mray.scripts.scripts`, which is an option as well, is repeated.
+"""
+
 _MOST_SCRIPTS: Final = 10
 """Scripts within scripts, such as `bash -c "su -c '…'"`."""
 
@@ -61,6 +67,12 @@ _MOST_READINGS: Final = 3
 
 Scripts within scripts take two or three times. Without such a limit, many thousand `$A`
 with a long text in A take minutes.
+"""
+
+_MOST_COPIES: Final = 1000
+"""How often the text of a command may be copied in all, by `A+=…` after a long A.
+
+That is cheaper than reading by far, and scripts put a command together in many steps.
 """
 
 _START_IN_TEXT: Final = re.compile(
@@ -87,7 +99,7 @@ class StartCall:
 
 @dataclass
 class _Budget:
-    """How many characters may still be read."""
+    """How many characters may still be read, or copied."""
 
     left: int
 
@@ -102,7 +114,8 @@ class _Scope:
     """What is known where words are searched."""
 
     variables: Mapping[str, str]
-    budget: _Budget
+    reading: _Budget
+    copying: _Budget
     depth: int = 0
 
     def inside(self) -> _Scope:
@@ -121,8 +134,9 @@ def find_starts(argv: Sequence[str], variables: Mapping[str, str]) -> list[Start
     # Most commands end here.
     if "ray" not in text or not any(start in text for start in _STARTS):
         return []
-    budget = _Budget(_MOST_READINGS * len(text))
-    return list(_search_words(argv, _Scope(variables, budget)))
+    reading = _Budget(_MOST_READINGS * len(text))
+    copying = _Budget(_MOST_COPIES * len(text))
+    return list(_search_words(argv, _Scope(variables, reading, copying)))
 
 
 def _search_words(words: Sequence[str], scope: _Scope) -> Iterator[StartCall]:
@@ -156,7 +170,9 @@ def _runs_ray(word: str, name: str) -> bool:
 
 def _after_globals(words: Sequence[str], index: int) -> int:
     """Return the index of the first word after the options of `ray` itself."""
-    while index < len(words) and words[index].startswith("-"):
+    for _ in range(_MOST_GLOBALS):
+        if index >= len(words) or not words[index].startswith("-"):
+            break
         if words[index] in _VALUED_GLOBALS:
             index += 1
         index += 1
@@ -244,7 +260,7 @@ def _search_script(script: str, scope: _Scope) -> Iterator[StartCall]:
     """Search the commands of a shell script, following the variables that it sets."""
     if scope.depth > _MOST_SCRIPTS or ("ray" not in script and "$" not in script):
         return
-    if not scope.budget.spend(len(script) + len(scope.variables)):
+    if not scope.reading.spend(len(script) + len(scope.variables)):
         return
     try:
         found = shell.commands(script)
@@ -257,7 +273,7 @@ def _search_script(script: str, scope: _Scope) -> Iterator[StartCall]:
     here = replace(scope, variables=known)
     for command in found:
         words = _without_reserved(command.words)
-        if not _assign(words, known):
+        if not _assign(words, known, scope.copying):
             yield from _search_words(*_expand_first(words, here))
         for document in command.documents:
             yield from _search_document(document, words, here.inside())
@@ -271,7 +287,7 @@ def _without_reserved(words: Sequence[str]) -> Sequence[str]:
     return ()
 
 
-def _assign(words: Sequence[str], known: dict[str, str]) -> bool:
+def _assign(words: Sequence[str], known: dict[str, str], copying: _Budget) -> bool:
     """Keep the assignments of a command that is nothing else, as in `CMD="ray start"`.
 
     Return whether it is such a command.
@@ -286,10 +302,11 @@ def _assign(words: Sequence[str], known: dict[str, str]) -> bool:
             return False
         assigned.append((match[1], match[2], match[3]))
     for name, plus, value in assigned:
-        if plus:
-            known[name] = known.get(name, "") + value
-        else:
+        before = known.get(name, "")
+        if not plus:
             known[name] = value
+        elif copying.spend(len(before)):
+            known[name] = before + value
     return bool(assigned)
 
 
@@ -306,7 +323,7 @@ def _expand_first(words: Sequence[str], scope: _Scope) -> tuple[Sequence[str], _
         return words, scope
     name = match[1] or match[2]
     value = scope.variables.get(name)
-    if value is None or not scope.budget.spend(len(value) + len(scope.variables)):
+    if value is None or not scope.reading.spend(len(value) + len(scope.variables)):
         return words, scope
     others = dict(scope.variables)
     del others[name]
