@@ -64,7 +64,9 @@ class AddressError(VolrayError):
     """It is not possible to listen on a host and a port."""
 
     def __init__(self, host: str, port: int, reason: str) -> None:
-        super().__init__(f"Cannot listen on {host} port {port} ({reason}). Choose another host or port.")
+        super().__init__(
+            f"Cannot listen on {host} port {port} ({reason}). Choose another host or port."
+        )
 
 
 class NotLeadingError(VolrayError):

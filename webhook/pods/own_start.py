@@ -193,7 +193,9 @@ def _differing_port(port: Port, flagged: int) -> Finding:
 
 
 @lru_cache(maxsize=1024)
-def _read_own_start(argv: tuple[str, ...], role: Role, variables: tuple[tuple[str, str], ...]) -> OwnStart | None:
+def _read_own_start(
+    argv: tuple[str, ...], role: Role, variables: tuple[tuple[str, str], ...]
+) -> OwnStart | None:
     """Return the Ray that a command starts, or None if it shows no start.
 
     The pods of a task have the same command, hence the cache.

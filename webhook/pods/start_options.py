@@ -25,7 +25,9 @@ _HIGHEST_PORT: Final = 65535
 _READ_OPTIONS: Final = frozenset({*PORT_OPTIONS.values(), "--address"})
 """Options that volray reads. The word after one is its value even if it has a dash."""
 
-_COMMON_SWITCHES: Final = frozenset({"--head", "--block", "--verbose", "-v", "--no-monitor", "--disable-usage-stats"})
+_COMMON_SWITCHES: Final = frozenset(
+    {"--head", "--block", "--verbose", "-v", "--no-monitor", "--disable-usage-stats"}
+)
 """Options without a value. After any other option, a word without a dash is its value."""
 
 _EXPANSIONS: Final = ("$", "`")
