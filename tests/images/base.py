@@ -25,7 +25,7 @@ PACKAGES: Final = (
 )
 
 # What belongs to this machine or to the installation. An image's own copies come from whoever runs it.
-_LEFT_OUT: Final = (
+LEFT_OUT: Final = (
     "./debootstrap",
     "./dev/*",
     "./etc/hostname",
@@ -49,6 +49,6 @@ def write_root(tar: Path, scratch: Path) -> None:
     root = scratch / "root"
     included = f"--include={','.join(PACKAGES)}"
     alone(["debootstrap", "--variant=minbase", included, SUITE, root], _DEBOOTSTRAP_SECONDS)
-    excluded = [f"--exclude={pattern}" for pattern in _LEFT_OUT]
+    excluded = [f"--exclude={pattern}" for pattern in LEFT_OUT]
     command = ["tar", "--create", f"--file={tar}", f"--directory={root}", "--numeric-owner"]
     subprocess.run([*command, *excluded, "."], check=True, timeout=_TAR_SECONDS)

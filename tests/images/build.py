@@ -74,7 +74,7 @@ def images(rays: Iterable[Ray]) -> dict[str, Image]:
     debian = Image(
         _references("python:3.11-slim", "volray-e2e/sidecar:1"),
         _HERE / "base.Dockerfile",
-        contents=f"{base.SUITE} {base.PACKAGES}",
+        contents=f"{base.SUITE} {base.PACKAGES} {base.LEFT_OUT}",
     )
     volray = Image(
         _references(_name_in_deployment()),
