@@ -7,6 +7,7 @@ state of an earlier run can change an image. What is kept are archives, which a 
 from __future__ import annotations
 
 import ast
+import json
 import os
 import shutil
 import subprocess
@@ -33,8 +34,10 @@ done
 exec "$@"
 """
 
-# The vfs driver copies each layer whole: without `--layers=false` each RUN would cost a copy.
+# One layer for each Dockerfile: nothing is built upon those of its single steps.
 _BUILD: Final = ("build", "--isolation=chroot", "--layers=false", "--pull=never", "--quiet")
+
+_NAME_ANNOTATION: Final = "org.opencontainers.image.ref.name"
 
 _PIP_FOLDER: Final = "/etc/xdg/pip"
 """pip reads `pip.conf` in there. As the folder is mounted, an image never contains that file."""
@@ -89,8 +92,8 @@ class Storage:
         """Write an image with several names into an OCI archive, which appears whole or not at all."""
         with TemporaryDirectory(dir=self.folder) as folder:
             layout, tar = Path(folder, "layout"), Path(folder, "tar")
-            for each in names:
-                self._buildah("push", "--quiet", name, f"oci:{layout}:{each}")
+            self._buildah("push", "--quiet", name, f"oci:{layout}:{name}")
+            _name_in_index(layout / "index.json", names)
             command = ["tar", "--create", f"--file={tar}", f"--directory={layout}", "."]
             subprocess.run(command, check=True, timeout=_COPY_SECONDS)
             tar.rename(archive)
@@ -101,7 +104,7 @@ class Storage:
 
     def _buildah(self, *arguments: str | Path, seconds: int = _COPY_SECONDS) -> None:
         root, runroot = self.folder / "root", self.folder / "run"
-        options = [f"--root={root}", f"--runroot={runroot}", "--storage-driver=vfs"]
+        options = [f"--root={root}", f"--runroot={runroot}", "--storage-driver=overlay"]
         alone(["buildah", *options, *arguments], seconds, {"TMPDIR": str(self.folder)})
 
 
@@ -127,6 +130,14 @@ def alone(command: Sequence[str | Path], seconds: int, variables: Mapping[str, s
     if done.returncode != 0:
         print(done.stdout, file=sys.stderr)
         raise subprocess.CalledProcessError(done.returncode, list(map(str, command)))
+
+
+def _name_in_index(file: Path, names: Sequence[str]) -> None:
+    """Give the one image of an OCI index its names. To push it under each would compress it each time."""
+    index = json.loads(file.read_text())
+    (image,) = index["manifests"]
+    index["manifests"] = [image | {"annotations": {_NAME_ANNOTATION: name}} for name in names]
+    file.write_text(json.dumps(index))
 
 
 def _write_pip_settings(folder: Path) -> None:
