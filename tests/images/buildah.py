@@ -1,4 +1,4 @@
-"""Builds images from Dockerfiles with buildah, as root, without a registry and without a trace in /var.
+"""Builds images from Dockerfiles with buildah, as root and without a registry.
 
 Nothing of buildah's own storage is kept. It is a folder that exists for one run and begins empty, so that no
 state of an earlier run can change an image. What is kept are archives, which a later run can load again.
@@ -25,7 +25,7 @@ PROGRAMS: Final = ("buildah", "mount", "tar", "unshare")
 _BUILD_SECONDS: Final = 1800  # downloads over a slow line
 _COPY_SECONDS: Final = 600
 
-# buildah notes in /var which blobs it has seen, also with a storage of its own elsewhere.
+# buildah notes in /var which blobs it has seen, wherever its storage is. These notes are thrown away.
 _ALONE: Final = """
 for folder in /var/lib/containers /var/cache/containers; do
   mkdir -p "$folder"
