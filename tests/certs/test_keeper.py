@@ -159,20 +159,6 @@ def test_no_handshake_fails_while_pairs_good_and_bad_come_and_go(run: Run, tmp_p
     assert refusals
 
 
-@both_loops
-def test_a_client_of_tls_1_2_is_refused(run: Run, tmp_path: Path) -> None:
-    async def scenario() -> None:
-        _put(tmp_path, FIRST)
-        old = _client()
-        old.maximum_version = ssl.TLSVersion.TLSv1_2
-        async with _serving(_keeper(tmp_path)) as server:
-            with pytest.raises((ssl.SSLError, ConnectionError)):
-                async with server.connection(context=old):
-                    pass
-
-    run(scenario())
-
-
 def test_no_session_can_be_resumed_past_a_new_certificate(tmp_path: Path) -> None:
     async def scenario() -> None:
         _put(tmp_path, FIRST)

@@ -298,11 +298,36 @@ def default(namespace: str, name: str = "default") -> Object:
     return job | {"metadata": {"name": name, "namespace": namespace}, "spec": job["spec"] | {"plugins": {"ray": []}}}
 
 
+def sound(namespace: str, name: str = "default") -> Object:
+    """Return the smallest with a CPU for each pod, of which volray has nothing to say."""
+    job = default(namespace, name)
+    for task in job["spec"]["tasks"]:
+        for container in task["template"]["spec"]["containers"]:
+            container["resources"] = {"limits": {"cpu": "1"}}
+    return job
+
+
 def lone_head(namespace: str, name: str) -> Object:
     """Return a Job of one pod, which ends the Job: the cheapest, where many are wanted."""
-    job = default(namespace, name)
+    job = sound(namespace, name)
     head = job["spec"]["tasks"][0] | {"policies": [{"event": "TaskCompleted", "action": "CompleteJob"}]}
     return job | {"spec": job["spec"] | {"minAvailable": 1, "tasks": [head]}}
+
+
+def misspelt(namespace: str, name: str = "default") -> Object:
+    """Return the smallest with a flag that there is not."""
+    job = default(namespace, name)
+    job["spec"]["plugins"]["ray"] = ["--prot=6380"]
+    return job
+
+
+MISSPELT: Final = "spec.plugins.ray[0]: --prot=6380"
+"""Where and what its mistake is, as volray says it."""
+
+
+def declined(job: Object) -> Object:
+    """Return the Job with the annotation that leaves it to Volcano's own plugin."""
+    return job | {"metadata": job["metadata"] | {"annotations": {"ray.volcano.sh/adopt": "false"}}}
 
 
 def job_path(job: Object) -> str:

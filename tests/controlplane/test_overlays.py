@@ -5,10 +5,19 @@ from typing import Any
 
 import pytest
 
-from tests.controlplane.applied import apply, edition, is_in_tree, pods, service, settled
+from tests.controlplane.applied import (
+    apply,
+    edition,
+    injecting_versions,
+    is_in_tree,
+    kubectl,
+    pods,
+    run,
+    service,
+    settled,
+)
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.installed import BASE, LEGACY, Volray, default, documented, job_path
-from tests.controlplane.operations import injecting_versions, run
 from tests.pages import OPERATIONS, commands
 
 Object = dict[str, Any]
@@ -29,11 +38,6 @@ pods_only = pytest.mark.parametrize(
     ids=["pods-only"],
     scope="module",
 )
-
-
-@pytest.fixture(scope="session")
-def control_plane(volray: Volray) -> ControlPlane:
-    return volray.plane
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +79,9 @@ def test_without_match_conditions_a_ray_job_is_adopted_and_applied_again(overlay
 
 def registrations(plane: ControlPlane) -> str:
     kinds = "mutatingwebhookconfigurations,validatingwebhookconfigurations"
-    done = plane.kubectl("get", kinds, "-l", "app.kubernetes.io/name=volray", "-o", "yaml")
-    assert done.stdout.count("clientConfig:") > 1, done.stderr
-    return done.stdout
+    found = kubectl(plane, "get", kinds, "-l", "app.kubernetes.io/name=volray", "-o", "yaml")
+    assert found.count("clientConfig:") > 1
+    return found
 
 
 @legacy

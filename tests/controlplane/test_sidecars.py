@@ -65,25 +65,20 @@ class Injector:
         return {"patchType": "JSONPatch", "patch": base64.b64encode(json.dumps(operations).encode()).decode()}
 
 
-@pytest.fixture(scope="session")
-def control_plane(volray: Volray) -> ControlPlane:
-    return volray.plane
-
-
 @pytest.fixture(params=["0", "-"], ids=["first", "last"])
 def injector(request: pytest.FixtureRequest) -> Injector:
     return Injector(request.param)
 
 
 @pytest.fixture(params=[BEFORE, AFTER], ids=["before", "after"])
-def order(request: pytest.FixtureRequest, control_plane: ControlPlane, injector: Injector) -> Iterator[str]:
+def order(request: pytest.FixtureRequest, plane: ControlPlane, injector: Injector) -> Iterator[str]:
     """The name under which the injector is registered; it is called by now."""
-    certificates, selector = control_plane.ca.parent, {"objectSelector": {"matchLabels": SELECTED}}
+    certificates, selector = plane.ca.parent, {"objectSelector": {"matchLabels": SELECTED}}
     with (
         serving(injector.review, certificates) as url,
-        registered(control_plane, request.param, url, selector),
+        registered(plane, request.param, url, selector),
     ):
-        wait(lambda: is_called(control_plane, injector), "the injector is called")
+        wait(lambda: is_called(plane, injector), "the injector is called")
         yield request.param
 
 

@@ -9,19 +9,13 @@ from typing import Any
 
 import pytest
 
+from tests.controlplane.applied import make_job
 from tests.controlplane.client import path
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.components import Component
-from tests.controlplane.installed import JOBS, SYSTEM, Volray, leads, lone_head, service_path
-from tests.controlplane.life import (
-    BORNE,
-    away,
-    one_service_for_each_live_job,
-    services_created,
-    services_made,
-    with_others,
-)
-from tests.controlplane.waiting import wait
+from tests.controlplane.installed import SYSTEM, Volray, leads, lone_head, service_path
+from tests.controlplane.life import BORNE, answers, away, one_service_for_each_live_job, services_made
+from tests.controlplane.waiting import wait, with_others
 from webhook.controller.runtime.lease import DEFAULT_TERMS
 
 Object = dict[str, Any]
@@ -37,11 +31,6 @@ later at most, and looks again a pause later at most than it may act.
 BURST = 20
 
 
-@pytest.fixture(scope="session")
-def control_plane(volray: Volray) -> ControlPlane:
-    return volray.plane
-
-
 @pytest.fixture
 def standby(volray: Volray) -> Iterator[Component]:
     """The controller that does not act; the one that does is volray's first."""
@@ -51,7 +40,7 @@ def standby(volray: Volray) -> Iterator[Component]:
 
 def make(plane: ControlPlane, namespace: str, names: list[str]) -> set[str]:
     for name in names:
-        plane.admin.create(path(JOBS, "jobs", namespace), lone_head(namespace, name))
+        make_job(plane, lone_head(namespace, name))
     return set(names)
 
 
@@ -99,8 +88,8 @@ def test_a_leader_that_was_killed_is_followed_once_its_lease_has_run_out(
     assert took >= EARLIEST
     wait_made(plane, namespace, live)
     made = services_made(plane, mark, namespace)
-    unanswered = services_created(plane, mark, namespace, 504, volray.credentials[leader.name])
-    silently = set(unanswered) - set(made)
+    tried = answers(plane, mark, namespace, volray.credentials[leader.name])
+    silently = {name for name, code in tried if code == 504} - set(made)
     assert sorted([*made, *silently]) == service_names(live), "each is made once"
 
 

@@ -10,19 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.controlplane.applied import all_pods, make_job, pods_of
 from tests.controlplane.client import RefusedError, path
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.installed import JOBS, Volray, job_path, lone_head
-from tests.controlplane.life import (
-    BORNE,
-    all_pods,
-    away,
-    one_service_for_each_live_job,
-    pods_of,
-    services_made,
-    with_others,
-)
-from tests.controlplane.waiting import wait
+from tests.controlplane.life import BORNE, away, one_service_for_each_live_job, services_made
+from tests.controlplane.waiting import wait, with_others
 
 Object = dict[str, Any]
 
@@ -32,18 +25,13 @@ APISERVER_GOES, ETCD_GOES, CONTROLLER_GOES = 40, 90, 140
 """After so many Jobs."""
 
 
-@pytest.fixture(scope="session")
-def control_plane(volray: Volray) -> ControlPlane:
-    return volray.plane
-
-
 @pytest.fixture
-def namespace(control_plane: ControlPlane, namespace: str) -> Iterator[str]:
+def namespace(plane: ControlPlane, namespace: str) -> Iterator[str]:
     """The test's own; whoever comes next finds the scheduler idle again."""
     yield namespace
     parameters = {"propagationPolicy": "Background"}
-    control_plane.admin.request("DELETE", path(JOBS, "jobs", namespace), parameters=parameters, seconds=with_others(60))
-    wait(lambda: not control_plane.admin.items(path("v1", "pods", namespace)), "the pods are gone", with_others(60))
+    plane.admin.request("DELETE", path(JOBS, "jobs", namespace), parameters=parameters, seconds=with_others(60))
+    wait(lambda: not plane.admin.items(path("v1", "pods", namespace)), "the pods are gone", with_others(60))
 
 
 def insist(request: Callable[[], Any]) -> None:
@@ -63,7 +51,7 @@ def insist(request: Callable[[], Any]) -> None:
 
 def make(plane: ControlPlane, job: Object) -> bool:
     """Make a Job, which lives on; whether it does is what every fate returns."""
-    insist(lambda: plane.admin.create(path(JOBS, "jobs", job["metadata"]["namespace"]), job))
+    insist(lambda: make_job(plane, job))
     return True
 
 
