@@ -17,10 +17,10 @@ run: $(VENV)/installed ## Serve on https://127.0.0.1:8443 with certificates from
 	  --sample examples/review.json
 
 test: $(VENV)/installed ## The tests that need nothing but Python: a minute or two
-	@$(BIN)/pytest --tier $@ --numprocesses auto --dist worksteal
+	@$(BIN)/pytest --tier $@ --numprocesses 4
 
 test-cluster: controlplane $(PROMTOOL) ## The tests on a real control plane with Volcano, and of the manifests: minutes
-	@$(BIN)/pytest --tier $@ $(AT_ONCE)
+	@$(BIN)/pytest --tier $@ --numprocesses 2
 
 test-nightly: controlplane $(PROMTOOL) ## Outages, bursts and the tests of the test cluster itself, then the mutants: an hour
 	@$(BIN)/pytest --tier $@

@@ -8,10 +8,14 @@ from hypothesis import settings
 
 from tests import promtool as prometheus
 from tests.golden.files import Golden
+from tests.sharing import ByCostlyFixture
 from tests.tiers import TIERS, missing, tier_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadScopeScheduling
 
 # The same examples everywhere, so that a red run is red again; no deadline, as two cores may be busy with a cluster.
 settings.register_profile("volray", max_examples=40, deadline=None, derandomize=True, print_blob=True, database=None)
@@ -28,6 +32,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if tier and collection_path.name.startswith("test_") and tier_of(collection_path) != tier:
         return True
     return None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return ByCostlyFixture(config, log)
 
 
 @pytest.fixture

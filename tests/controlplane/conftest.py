@@ -21,15 +21,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give every test its versions of Volcano.
-
-    Pytest groups the tests by them, so that each starts once. Of several processes each takes whole groups.
-    """
+    """Give every test its versions of Volcano; pytest then groups the tests by them, so each starts once."""
     if "volcano_version" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker(_MARKER)
         versions = marker.args if marker else (NEWEST,)
-        parameters = [pytest.param(each, marks=pytest.mark.xdist_group(each)) for each in versions]
-        metafunc.parametrize("volcano_version", parameters, scope="session")
+        metafunc.parametrize("volcano_version", versions, scope="session")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -55,10 +51,9 @@ def _programs() -> None:
 def volray(volcano_version: str) -> Iterator[Volray]:
     """volray, installed and running, the same for all tests of a version of Volcano.
 
-    Whoever stops a part of it starts it again. The apiserver asks for rights on owners' finalizers, as OpenShift's
-    does, because rights that are enough there are enough everywhere.
+    Whoever stops a part of it starts it again.
     """
-    with ControlPlane.start(volcano_version, admission_plugins=["OwnerReferencesPermissionEnforcement"]) as plane:
+    with ControlPlane.start(volcano_version) as plane:
         yield Volray.install(plane)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.controlplane.applied import all_pods, apply, foreign_service, make_namespace, service, settled
-from tests.controlplane.audit import Asked
+from tests.controlplane.audit import Request
 from tests.controlplane.client import RefusedError, path
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.installed import SYSTEM, Volray, default, service_path
@@ -49,25 +49,16 @@ def a_service_of_another_is_told_of(plane: ControlPlane, namespace: str) -> None
 
 @pytest.mark.parametrize("account", ACCOUNTS)
 def test_no_request_is_forbidden(plane: ControlPlane, lived: int, account: str) -> None:
-    asked = plane.audit.asked(f"system:serviceaccount:{SYSTEM}:{account}", since=lived)
+    asked = plane.audit.requests(user=f"system:serviceaccount:{SYSTEM}:{account}", since=lived)
     assert asked
     assert [each for each in asked if not each.allowed] == []
-
-
-def test_the_admission_of_owner_references_refuses_nothing(plane: ControlPlane, lived: int) -> None:
-    for account, since in zip(
-        ACCOUNTS, (0, lived), strict=True
-    ):  # the webhook writes when it starts for the first time
-        writes = plane.audit.writes(since=since, user=f"system:serviceaccount:{SYSTEM}:{account}")
-        assert writes
-        assert [write for write in writes if write.code == 403] == []
 
 
 @pytest.mark.parametrize("account", ACCOUNTS)
 def test_every_right_is_used(plane: ControlPlane, lived: int, account: str) -> None:
     """Since the start of the control plane: the Lease and the caBundle are written once."""
     assert lived
-    asked = plane.audit.asked(f"system:serviceaccount:{SYSTEM}:{account}")
+    asked = plane.audit.requests(user=f"system:serviceaccount:{SYSTEM}:{account}")
     idle = {right for right in granted(plane, account) if not any(uses(each, right) for each in asked)}
     assert idle == set()
 
@@ -78,7 +69,7 @@ def granted(plane: ControlPlane, account: str) -> set[Grant]:
     return set().union(*(grants(plane.admin.get(role)) for role in roles))
 
 
-def uses(asked: Asked, grant: Grant) -> bool:
+def uses(asked: Request, grant: Grant) -> bool:
     group, resource, name, verb = grant
     return (asked.group, asked.resource, asked.verb) == (group, resource, verb) and name in ("*", asked.name)
 

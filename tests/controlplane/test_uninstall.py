@@ -22,7 +22,8 @@ from tests.controlplane.applied import (
     settled,
 )
 from tests.controlplane.cluster import ControlPlane
-from tests.controlplane.installed import Volray, default
+from tests.controlplane.installed import SYSTEM, Volray, default, service_path
+from tests.controlplane.life import soon, wait_another
 from tests.controlplane.waiting import wait
 from tests.pages import OPERATIONS, commands
 
@@ -34,8 +35,12 @@ NAMESPACE = "test-uninstall"
 
 @pytest.fixture
 def plane() -> Iterator[ControlPlane]:
-    """A control plane of its own, without volray: nothing of volray is left on it in the end."""
-    with ControlPlane.start() as started:
+    """A control plane of its own, without volray: nothing of volray is left on it in the end.
+
+    Its apiserver asks for rights on the owners of objects, as OpenShift's does. There no JobFlow of Volcano gets its
+    Jobs, which is why the other tests have none of that.
+    """
+    with ControlPlane.start(admission_plugins=["OwnerReferencesPermissionEnforcement"]) as started:
         make_namespace(started, NAMESPACE)
         yield started
 
@@ -64,6 +69,7 @@ def test_a_live_job_keeps_ray_through_the_rollback_and_nothing_is_left_after_the
     before = everything(plane)
     volray = Volray.install(plane)
     live, late = (applied(plane, name) for name in ("live", "late"))
+    rights_are_enough(plane, late)
     upgraded_and_rolled_back(volray, live)
     new = applied(plane, "new")
     assert is_in_tree(pods(plane, new)["new-head-0"])
@@ -76,6 +82,18 @@ def test_a_live_job_keeps_ray_through_the_rollback_and_nothing_is_left_after_the
         delete(plane, job)
     wait(lambda: left(plane, NAMESPACE) == [], "the Services went with their Jobs")
     wait(lambda: everything(plane) - before == set(), "nothing of it is left")
+
+
+def rights_are_enough(plane: ControlPlane, job: Object) -> None:
+    """The Service is repaired and made again, and nothing that volray wrote was refused."""
+    before = service(plane, job)
+    (owner,) = before["metadata"]["ownerReferences"]
+    plane.admin.patch(service_path(job), {"metadata": {"ownerReferences": [owner | {"name": "misnamed"}]}})
+    soon(lambda: service(plane, job)["metadata"]["ownerReferences"] == [owner], "the owner is repaired")
+    plane.admin.delete(service_path(job))
+    wait_another(plane, job, before)
+    refused = [write for write in plane.audit.writes() if write.code == 403 and SYSTEM in write.user]
+    assert refused == []
 
 
 def upgraded_and_rolled_back(volray: Volray, job: Object) -> None:
