@@ -16,9 +16,11 @@ run: $(VENV)/installed ## Serve on https://127.0.0.1:8443 with certificates from
 	@$(BIN)/volray serve --host 127.0.0.1 --port 8443 --side-port 8080 --cert-dir .run/certs --drain-seconds 1 \
 	  --sample examples/review.json
 
+# Half of the time goes by in waiting for scripts and servers, so there are more processes than cores.
 test: $(VENV)/installed ## The tests that need nothing but Python: a minute or two
 	@$(BIN)/pytest --tier $@ --numprocesses 4
 
+# A process for each Volcano.
 test-cluster: controlplane $(PROMTOOL) ## The tests on a real control plane with Volcano, and of the manifests: minutes
 	@$(BIN)/pytest --tier $@ --numprocesses 2
 

@@ -39,7 +39,6 @@ CONTROLLER: Final = f"system:serviceaccount:{SYSTEM}:volray-controller"
 
 BASE: Final = "base"
 LEGACY: Final = "overlays/legacy"
-PODS_ONLY: Final = "overlays/pods-only"
 
 _ROOT: Final = Path(__file__).parents[2]
 _NAME: Final = "batch.ray.volcano.sh"
@@ -97,19 +96,15 @@ class Volray:
         self.controller = self._controller("volray-controller", controller_side)
 
     @classmethod
-    def install(cls, plane: ControlPlane, kustomization: str = BASE) -> Volray:
+    def install(cls, plane: ControlPlane) -> Volray:
         """Install it, start it, and wait until it does its work.
-
-        Args:
-            plane: Where.
-            kustomization: What is applied, in the folder `manifests`.
 
         Raises:
             ComponentError: One of the programs did not come up.
         """
         ports = free_ports(3)
         manifests = _calling(f"https://127.0.0.1:{ports[0]}", plane.logs.parent / "manifests")
-        done = plane.kubectl("apply", "--server-side", "-k", manifests / kustomization)
+        done = plane.kubectl("apply", "--server-side", "-k", manifests / BASE)
         assert done.returncode == 0, done.stderr
         volray = cls(plane, manifests, ports)
         for component in (volray.webhook, volray.controller):
@@ -119,7 +114,7 @@ class Volray:
             component.wait_ready()
         volray.wait_trusted()
         volray.wait_leading()
-        volray.wait_called(_MUTATING_AND_VALIDATING if kustomization != PODS_ONLY else 0)
+        volray.wait_called(_MUTATING_AND_VALIDATING)
         wait(lambda: volray._calls_for(_POD) == 1, "a labelled pod is reviewed")
         return volray
 

@@ -9,7 +9,6 @@ from tests.controlplane.applied import phase_of
 from tests.controlplane.client import path
 from tests.controlplane.installed import CONTROLLER, JOBS
 from tests.controlplane.waiting import wait, with_others
-from webhook.controller.runtime.lease import DEFAULT_TERMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,10 +22,6 @@ SECONDS = 2
 """Within which the controller has to answer whatever happens."""
 
 FINISHED = {"Completed", "Failed", "Aborted", "Terminated"}
-
-BORNE = DEFAULT_TERMS.renew - 1.2 * (DEFAULT_TERMS.retry + DEFAULT_TERMS.hurry)
-"""Seconds for which the apiserver may be away without costing the leader its lease: the last renewal may be as old as
-the longest pause between two, and the next comes a short pause after the apiserver."""
 
 
 def soon(condition: Callable[[], T], what: str) -> T:
@@ -129,14 +124,3 @@ def answers(plane: ControlPlane, since: int, namespace: str, credential: str = "
 def services_made(plane: ControlPlane, since: int, namespace: str) -> list[str]:
     """Return the names of the Services that the controllers made."""
     return [name for name, code in answers(plane, since, namespace) if code == 201]
-
-
-def away(plane: ControlPlane, name: str) -> float:
-    """Kill a component that the apiserver needs, or the apiserver, and start it again; how long nothing answered."""
-    component, apiserver = plane.components[name], plane.components["apiserver"]
-    began = time.monotonic()
-    component.kill()
-    component.start()
-    for each in (component, apiserver):
-        each.wait_ready(with_others(60))
-    return time.monotonic() - began

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ from tests.controlplane.applied import (
 from tests.controlplane.build import NEWEST, OLDEST, VERSIONS
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.installed import CONTROLLER, Volray, declined, default
-from tests.controlplane.reports import Reports, pods_of, stamps_of
+from tests.controlplane.reports import note, pods_of, stamps_of
 
 Object = dict[str, Any]
 
@@ -31,28 +30,22 @@ FAMILIAR = {"gcs": 6379, "dashboard": 8265, "client-server": 10001}
 PORTS = dict.fromkeys(DOCUMENTATION, FAMILIAR) | {
     "ray-cluster-custom": {"gcs": 6380, "dashboard": 8266, "client-server": 10002}
 }
-REPORTS = Path(__file__).parents[2] / ".run" / "reports"
 SIDES = {"client-side": (), "server-side": ("--server-side",)}
 CASCADES = {"client-side": "foreground", "server-side": "background"}
-
-
-@pytest.fixture(scope="session")
-def reports() -> Reports:
-    return Reports(REPORTS)
 
 
 @pytest.mark.volcano(*VERSIONS)
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("name", DOCUMENTATION)
 def test_a_job_of_the_documentation_is_adopted_applied_again_scaled_and_deleted(
-    volray: Volray, namespace: str, name: str, side: str, reports: Reports, volcano_version: str
+    volray: Volray, namespace: str, name: str, side: str, volcano_version: str
 ) -> None:
     plane, job = volray.plane, documentation(name, namespace)
     mark = plane.audit.mark()
     apply(plane, job, *SIDES[side])
     stored = settled(plane, job)
     made, found = pods(plane, job), service(plane, job)
-    reports.note(name, volcano_version, adopted=stamps_of(stored), pods=pods_of(made.values()), service=found["spec"])
+    note(name, volcano_version, adopted=stamps_of(stored), pods=pods_of(made.values()), service=found["spec"])
     assert "adopted" in [review["reason"] for review in volray.reviews(namespace)]
     check_adopted(stored, made)
     check_service(found, stored, PORTS[name])
@@ -65,7 +58,7 @@ def test_a_job_of_the_documentation_is_adopted_applied_again_scaled_and_deleted(
     larger = copy.deepcopy(job)
     larger["spec"]["tasks"][1]["replicas"] += 1
     apply(plane, larger, *SIDES[side])
-    reports.note(name, volcano_version, **{f"scaled {side}": sorted(pods(plane, larger))})
+    note(name, volcano_version, **{f"scaled {side}": sorted(pods(plane, larger))})
     assert service(plane, job) == found
 
     assert f"service/{found['metadata']['name']}" in left(plane, namespace)

@@ -1,6 +1,5 @@
 """Ray Jobs that nobody applies: Volcano makes them from a CronJob, or from JobTemplates by a JobFlow."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ from tests.controlplane.applied import apply, pods, service
 from tests.controlplane.build import VERSIONS
 from tests.controlplane.client import path
 from tests.controlplane.cluster import ControlPlane
-from tests.controlplane.installed import JOBS, MISSPELT, Volray, default, documented, misspelt
+from tests.controlplane.installed import JOBS, MISSPELT, Volray, default, misspelt
 from tests.controlplane.waiting import wait
 
 Object = dict[str, Any]
@@ -67,17 +66,3 @@ def test_a_wrong_template_is_taken_with_a_warning_and_its_job_is_refused(volray:
     apply(plane, flow(namespace))
     wait(lambda: [each for each in volray.reviews(namespace) if not each["allowed"]], "its Job is refused")
     assert plane.admin.items(path(JOBS, "jobs", namespace)) == []
-
-
-@pytest.mark.parametrize(
-    ("make", "place"),
-    [(cron_job, "spec.jobTemplate.spec.tasks[head].policies"), (template, "spec.tasks[head].policies")],
-)
-def test_a_doubtful_template_is_taken_with_a_warning(
-    plane: ControlPlane, namespace: str, make: Callable[[Object], Object], place: str
-) -> None:
-    job = documented("ray-compute-job", namespace)
-    del job["spec"]["tasks"][0]["policies"]
-    said = apply(plane, make(job))
-    assert f"Warning: {place}: " in said
-    assert REFUSED not in said

@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,7 +90,7 @@ def is_called(plane: ControlPlane, injector: Injector) -> bool:
     return bool(injector.seen)
 
 
-def with_containers_of_another_name(namespace: str, name: str) -> Object:
+def ray_job(namespace: str, name: str) -> Object:
     job = default(namespace, name)
     for task in job["spec"]["tasks"]:
         task["template"]["spec"]["containers"][0]["name"] = "main"
@@ -114,11 +114,11 @@ def without_sidecar(pod: Object, job: str) -> Object:
     return plain
 
 
-@pytest.mark.parametrize("make", [default, with_containers_of_another_name])
 def test_beside_a_sidecar_a_pod_is_what_it_is_without_one(
-    volray: Volray, namespace: str, injector: Injector, order: str, make: Callable[[str, str], Object]
+    volray: Volray, namespace: str, injector: Injector, order: str
 ) -> None:
-    plane, alone, beside = volray.plane, make(namespace, "alone"), make(namespace, "beside")
+    plane = volray.plane
+    alone, beside = (ray_job(namespace, name) for name in ("alone", "beside"))
     apply(plane, alone)
     injector.seen.clear()
     apply(plane, beside)

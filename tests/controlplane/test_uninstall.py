@@ -73,6 +73,8 @@ def test_a_live_job_keeps_ray_through_the_rollback_and_nothing_is_left_after_the
     upgraded_and_rolled_back(volray, live)
     new = applied(plane, "new")
     assert is_in_tree(pods(plane, new)["new-head-0"])
+    assert {review["name"] for review in volray.reviews(NAMESPACE) if review["name"].startswith("new")} == set()
+    a_labelled_job_needs_no_job_webhooks(plane)
     adopted, *last = commands(OPERATIONS, "Uninstall")
     assert names(run(volray, adopted)) == ["late", "live"]
     delete(plane, live)
@@ -110,6 +112,18 @@ def upgraded_and_rolled_back(volray: Volray, job: Object) -> None:
     restarted(plane, job)
     assert "" not in injecting_versions(plane, job)
     assert service(plane, job) == was[1]
+
+
+def a_labelled_job_needs_no_job_webhooks(plane: ControlPlane) -> None:
+    """Written for volray it has labels in its templates and no entry for a plugin."""
+    job = default(NAMESPACE, "labelled")
+    del job["spec"]["plugins"]
+    for task in job["spec"]["tasks"]:
+        task["template"]["metadata"] = {"labels": {"ray.volcano.sh/cluster": "true"}}
+    apply(plane, job)
+    assert "" not in injecting_versions(plane, job)
+    assert {each["manager"] for each in service(plane, job)["metadata"]["managedFields"]} == {"volray"}
+    delete(plane, job)
 
 
 def uninstalled_too_early(volray: Volray, lines: list[str], job: Object) -> None:

@@ -14,8 +14,9 @@ from tests.controlplane.applied import all_pods, make_job, pods_of
 from tests.controlplane.client import RefusedError, path
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.installed import JOBS, Volray, job_path, lone_head
-from tests.controlplane.life import BORNE, away, one_service_for_each_live_job, services_made
+from tests.controlplane.life import one_service_for_each_live_job, services_made
 from tests.controlplane.waiting import wait, with_others
+from webhook.controller.runtime.lease import DEFAULT_TERMS
 
 Object = dict[str, Any]
 
@@ -23,6 +24,21 @@ BURST = 200
 USERS = 4
 APISERVER_GOES, ETCD_GOES, CONTROLLER_GOES = 40, 90, 140
 """After so many Jobs."""
+
+BORNE = DEFAULT_TERMS.renew - 1.2 * (DEFAULT_TERMS.retry + DEFAULT_TERMS.hurry)
+"""Seconds for which the apiserver may be away without costing the leader its lease: the last renewal may be as old as
+the longest pause between two, and the next comes a short pause after the apiserver."""
+
+
+def away(plane: ControlPlane, name: str) -> float:
+    """Kill a component that the apiserver needs, or the apiserver, and start it again; how long nothing answered."""
+    component, apiserver = plane.components[name], plane.components["apiserver"]
+    began = time.monotonic()
+    component.kill()
+    component.start()
+    for each in (component, apiserver):
+        each.wait_ready(with_others(60))
+    return time.monotonic() - began
 
 
 @pytest.fixture
