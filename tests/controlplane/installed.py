@@ -294,11 +294,11 @@ def default(namespace: str, name: str = "default") -> Object:
 
 
 def sound(namespace: str, name: str = "default") -> Object:
-    """Return the smallest with a CPU for each pod, of which volray has nothing to say."""
+    """Return the smallest with a little CPU for each pod, of which volray has nothing to say."""
     job = default(namespace, name)
     for task in job["spec"]["tasks"]:
         for container in task["template"]["spec"]["containers"]:
-            container["resources"] = {"limits": {"cpu": "1"}}
+            container["resources"] = {"limits": {"cpu": "100m"}}
     return job
 
 
