@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-cluster test-nightly test-versions controlplane images e2e e2e-bench lint format golden mutants clean
+.PHONY: help run demo cluster test test-cluster test-nightly test-versions controlplane images node-packages e2e e2e-bench lint format golden mutants clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,7 +37,7 @@ test-versions: $(VENV)/installed ## The control plane's tests with KUBERNETES=1.
 controlplane: $(VENV)/installed ## Build etcd, Kubernetes and Volcano for the tests, with Go: minutes once, then nothing
 	@$(BIN)/python -m tests.controlplane.build
 
-images: $(VENV)/installed ## Build the images of Ray and volray for the tests on a node, as root on Linux, without Docker: minutes once
+images: $(VENV)/installed node-packages ## Build the images of Ray and volray for the tests on a node, as root, with buildah: minutes once
 	@$(SELECTED) $(BIN)/python -m tests.images.build
 
 # RAY=all tests every Ray of tests/images/rays.py in full, RAY=2.40.0 that one and nothing else.
@@ -49,6 +49,9 @@ e2e: $(VENV)/installed node-packages ## Pods with real Ray on real nodes, as roo
 
 e2e-bench: $(VENV)/installed node-packages ## volray beside Volcano's ray plugin and beside YAML by hand; JSON, a table and a picture in .run/bench
 	@$(BIN)/python -m tests.e2e.enclosed $(BIN)/python -m tests.e2e.bench $(BENCH)
+
+cluster: $(VENV)/installed node-packages ## Start the cluster of the e2e tests with Ray's and volray's images, as root on Linux, and keep it until Ctrl-C
+	@$(SELECTED) $(BIN)/python -m tests.e2e.kept
 
 demo: controlplane ## Start a control plane with Volcano and volray, apply the documentation's Job, and show what becomes of it
 	@$(BIN)/python -m tests.controlplane.demo
@@ -65,7 +68,7 @@ format: $(VENV)/installed ## Put the code into ruff's format
 	@$(BIN)/ruff format .
 
 golden: $(VENV)/installed ## Rewrite the golden files, the outcomes of the corpus and the quoted tables; read the difference before you commit it
-	@VOLRAY_GOLDEN=rewrite $(BIN)/pytest -q tests/golden tests/corpus tests/docs tests/controlplane/test_comparison.py
+	@VOLRAY_GOLDEN=rewrite $(BIN)/pytest -q tests/golden tests/corpus tests/docs tests/vocabulary tests/controlplane/test_comparison.py
 
 mutants: $(VENV)/installed ## Mutate the core, and say how many mutants the tests kill and which live (half an hour)
 	@rm -rf mutants
@@ -89,10 +92,11 @@ $(PROMTOOL): tests/controlplane/build/prometheus/go.mod
 	@cd $(<D) && GOWORK=off GOBIN='$(@D)' go install -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool
 	@touch $@
 
-# Debian's packages for real nodes, and a browser for Ray's dashboard. Elsewhere `make e2e` says which program is missing.
-NODE_PACKAGES := containerd runc containernetworking-plugins iproute2 iptables nftables conntrack ethtool socat debootstrap \
-  chromium
-.PHONY: node-packages
-node-packages: ; @command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && [ -z "$$VOLRAY_E2E_KUBECONFIG" ] || exit 0; \
+# For real nodes, for their images, and a browser for Ray's dashboard.
+NODE_PACKAGES := containerd runc containernetworking-plugins iproute2 iptables nftables conntrack ethtool socat buildah \
+  debootstrap chromium
+# On other systems than Debian `make images` and `make e2e` say which program is missing.
+node-packages: ## Install Debian's packages that `images`, `e2e` and `cluster` need, as root; they do so themselves
+	@command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && [ -z "$$VOLRAY_E2E_KUBECONFIG" ] || exit 0; \
 	dpkg-query --show $(NODE_PACKAGES) >/dev/null 2>&1 && exit 0; \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(NODE_PACKAGES)

@@ -1,4 +1,4 @@
-"""volray: Ray clusters out of Volcano Jobs."""
+"""volray makes Ray clusters out of Volcano Jobs."""
 
 from webhook.version import __version__
 

@@ -1,4 +1,4 @@
-"""Every error that webhook raises on purpose. Those of certs are in `certs.errors`."""
+"""Every error that `webhook` raises on purpose. Those of `certs` are in `certs.errors`."""
 
 from __future__ import annotations
 
@@ -11,24 +11,31 @@ if TYPE_CHECKING:
 
 
 class VolrayError(Exception):
-    """The root of the hierarchy."""
+    """The base class of the errors below."""
 
 
 class RefusedError(VolrayError):
-    """A pod or a Job is wrong.
+    """A pod or a Job has mistakes.
 
     Attributes:
         mistakes: Every mistake that was found, not only the first.
-        where: The object's name, for messages.
-        warnings: What else its owner should know.
+        where: The name of the object, for messages.
+        warnings: What its owner should know besides.
     """
 
-    def __init__(self, mistakes: Iterable[Finding], where: str = "", warnings: Iterable[Finding] = ()) -> None:
+    def __init__(
+        self,
+        mistakes: Iterable[Finding],
+        where: str = "",
+        warnings: Iterable[Finding] = (),
+    ) -> None:
         self.mistakes = tuple(mistakes)
         self.where = where
         self.warnings = tuple(warnings)
-        sentences = " ".join(mistake.text for mistake in self.mistakes)
-        super().__init__(f"{where}: {sentences}" if where else sentences)
+        message = " ".join(mistake.text for mistake in self.mistakes)
+        if where:
+            message = f"{where}: {message}"
+        super().__init__(message)
 
 
 class MalformedError(RefusedError):
@@ -36,11 +43,16 @@ class MalformedError(RefusedError):
 
 
 class DocumentError(VolrayError):
-    """A file that cannot be read as YAML, or holds what is no object."""
+    """A document cannot be read as YAML, or is not an object."""
 
 
 class ReviewError(VolrayError):
-    """A request that is no AdmissionReview; `status` is the HTTP status (always 4xx) to answer with."""
+    """A request is not an AdmissionReview.
+
+    Attributes:
+        status: The HTTP status of the answer, which is always 4xx.
+        finding: What is wrong with the request.
+    """
 
     def __init__(self, status: int, finding: Finding) -> None:
         self.status = status
@@ -49,8 +61,13 @@ class ReviewError(VolrayError):
 
 
 class AddressError(VolrayError):
-    """A host and port that cannot be listened on."""
+    """It is not possible to listen on a host and a port."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(
+            f"Cannot listen on {host} port {port} ({reason}). Choose another host or port."
+        )
 
 
 class NotLeadingError(VolrayError):
-    """Another process may be the leader by now: nothing may be written any more."""
+    """Another process may be the leader by now, so nothing may be written any more."""

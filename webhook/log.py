@@ -1,4 +1,4 @@
-"""One JSON object a line on standard output."""
+"""The log, which is one JSON object per line on standard output."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ import orjson
 
 
 def event(name: str, /, **fields: object) -> None:
-    """Writes what happened; a field that is None is left out."""
+    """Write what happened. Fields that are None are left out."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    line = {"time": now, "event": name, **{key: value for key, value in fields.items() if value is not None}}
-    with contextlib.suppress(OSError):  # a full disk under the log must not turn pods away
-        sys.stdout.buffer.write(orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE))
+    entry: dict[str, object] = {"time": now, "event": name}
+    for key, value in fields.items():
+        if value is not None:
+            entry[key] = value
+    line = orjson.dumps(entry, default=str, option=orjson.OPT_APPEND_NEWLINE)
+    # A log that cannot be written, for example to a full disk, must not stop pods from starting.
+    with contextlib.suppress(OSError):
+        sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()

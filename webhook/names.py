@@ -1,4 +1,4 @@
-"""Names that volray and Volcano write on objects, and the types that every room uses."""
+"""Names that volray and Volcano write on objects, and the types that every package uses."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ Object: TypeAlias = dict[str, Any]
 Role: TypeAlias = Literal["head", "worker"]
 """What a Ray node is in its cluster."""
 
+# Labels and annotations of volray.
 PREFIX: Final = "ray.volcano.sh"
 OPT_IN: Final = f"{PREFIX}/cluster"
 ARGS: Final = f"{PREFIX}/args"
@@ -20,6 +21,7 @@ ADOPT: Final = f"{PREFIX}/adopt"
 NODE_TYPE: Final = f"{PREFIX}/node-type"
 INJECTED: Final = f"{PREFIX}/injected"
 
+# Labels and annotations of Volcano.
 JOB_NAME: Final = "volcano.sh/job-name"
 JOB_NAMESPACE: Final = "volcano.sh/job-namespace"
 TASK_SPEC: Final = "volcano.sh/task-spec"

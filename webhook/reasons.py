@@ -1,7 +1,7 @@
-"""Every outcome that volray reports, with its level, its sentence and its remedy.
+"""Every outcome that volray reports, with its level, its sentence and its hint.
 
-Answers to the apiserver, log lines, metrics, Events and the command line all take their words from this
-table. A code in a dashboard leads to the message that the user got, and to the remedy in it.
+Answers to the apiserver, log lines, metrics, Events and the command line all take their words from
+this table. So a code in a dashboard leads to the message that the user got, and to the hint in it.
 """
 
 from __future__ import annotations
@@ -144,7 +144,8 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         ),
         Code.INJECTED_OWN: Reason(
             Level.DONE,
-            "The command starts Ray itself, so volray kept it and added addresses, ports and the label.",
+            "The command starts Ray itself, so volray kept it and added addresses, ports and the "
+            "label.",
         ),
         Code.NOT_A_POD: Reason(
             Level.LEFT_ALONE,
@@ -166,12 +167,14 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         ),
         Code.OTHER_FRAMEWORK: Reason(
             Level.LEFT_ALONE,
-            "Container {container} has the variable {env}, so another framework of Volcano runs in this pod.",
+            "Container {container} has the variable {env}, so another framework of Volcano runs "
+            "in this pod.",
         ),
         Code.OTHER_PLUGIN: Reason(
             Level.LEFT_ALONE,
             "The Job uses Volcano's {plugin} plugin, so another framework runs in its pods.",
-            "If Ray should run there, write plugins.ray, or the label ray.volcano.sh/cluster in the templates.",
+            "If Ray should run there, write plugins.ray, or the label ray.volcano.sh/cluster in "
+            "the templates.",
         ),
         Code.ALREADY_INJECTED: Reason(
             Level.LEFT_ALONE,
@@ -187,11 +190,13 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         ),
         Code.NOT_ADOPTED: Reason(
             Level.LEFT_ALONE,
-            "The Job has the annotation ray.volcano.sh/adopt: false, so Volcano's own ray plugin runs it.",
+            "The Job has the annotation ray.volcano.sh/adopt: false, so Volcano's own ray plugin "
+            "runs it.",
         ),
         Code.ADOPTED: Reason(
             Level.DONE,
-            "volray adopted the Job: it removed plugins.ray and wrote the label and the flags into the templates.",
+            "volray adopted the Job: it removed plugins.ray and wrote the label and the flags "
+            "into the templates.",
         ),
         Code.SETTLED: Reason(
             Level.DONE,
@@ -215,7 +220,8 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         ),
         Code.IN_TREE: Reason(
             Level.LEFT_ALONE,
-            "The Job was created with plugins.ray before volray was installed, so Volcano's own ray plugin runs it.",
+            "The Job was created with plugins.ray before volray was installed, so Volcano's own "
+            "ray plugin runs it.",
         ),
         Code.NOT_A_JOB: Reason(
             Level.LEFT_ALONE,
@@ -224,7 +230,8 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         ),
         Code.TEMPLATE: Reason(
             Level.LEFT_ALONE,
-            "volray inject does not change a {kind}: each Job made from it has a name and a head Service of its own.",
+            "volray inject does not change a {kind}: each Job made from it has a name and a head "
+            "Service of its own.",
             "Install volray in the cluster to run Ray in such Jobs.",
         ),
         Code.OTHER_OPERATION: Reason(
@@ -277,11 +284,13 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         Code.PORT_TAKEN: Reason(
             Level.REFUSED,
             "Ray needs port {port} ({flag}), but container {container} already uses it.",
-            "Write {flag}=N with another port in ray.volcano.sh/args, or change the port of that container.",
+            "Write {flag}=N with another port in ray.volcano.sh/args, or change the port of that "
+            "container.",
         ),
         Code.PORT_AMONG_WORKERS: Reason(
             Level.REFUSED,
-            "Port {port} ({flag}) is one of the worker ports {low}-{high}, and Ray does not start with such a port.",
+            "Port {port} ({flag}) is one of the worker ports {low}-{high}, and Ray does not start "
+            "with such a port.",
             "Choose --min-worker-port and --max-worker-port so that {port} is outside.",
         ),
         Code.UNKNOWN_ROLE: Reason(
@@ -329,7 +338,8 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         ),
         Code.IPV6: Reason(
             Level.REFUSED,
-            "This cluster gives pods IPv6 addresses first, and volray has not been tested with those.",
+            "This cluster gives pods IPv6 addresses first, and volray has not been tested with "
+            "those.",
             "Use an IPv4 cluster, or a dual-stack cluster with IPv4 first.",
         ),
         Code.NO_JOB_NAME: Reason(
@@ -340,7 +350,8 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         Code.NO_HEAD: Reason(
             Level.REFUSED,
             "No task is the head: none of {tasks} is named {head}.",
-            "Name a task {head}, write --head=NAME, or annotate a template with ray.volcano.sh/role: head.",
+            "Name a task {head}, write --head=NAME, or annotate a template with "
+            "ray.volcano.sh/role: head.",
         ),
         Code.TWO_HEADS: Reason(
             Level.REFUSED,
@@ -354,7 +365,8 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         ),
         Code.NO_HEAD_POD: Reason(
             Level.REFUSED,
-            "The head task {task} has no replicas, so Volcano makes no head. Volcano takes a missing replicas for 0.",
+            "The head task {task} has no replicas, so Volcano makes no head. Volcano takes a "
+            "missing replicas for 0.",
             "Write replicas: 1.",
         ),
         Code.NO_SUCH_WORKER: Reason(
@@ -370,7 +382,8 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         ),
         Code.SERVICE_NAME: Reason(
             Level.REFUSED,
-            "The head's Service would be named {service}, which is not a valid name for a Service ({why}).",
+            "The head's Service would be named {service}, which is not a valid name for a Service "
+            "({why}).",
             "Rename the Job: use at most 54 characters of a-z, 0-9 and -, and start with a letter.",
         ),
         Code.HEAD_WAITS_FOR_WORKER: Reason(
@@ -423,7 +436,8 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         Code.SERVICE_REFUSED: Reason(
             Level.WARNING,
             "The API server refused Service {service}: {why}.",
-            "Look for a policy or a missing right of volray's that refuses it. volray tries again by itself.",
+            "Look for a policy or a missing right of volray's that refuses it. volray tries again "
+            "by itself.",
         ),
         Code.ONLY_CONTAINER: Reason(
             Level.WARNING,
@@ -446,11 +460,13 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
             Level.WARNING,
             "The command starts Ray with {found}, a port that is known only when it runs. "
             "{lost}, and the head's Service has {port}.",
-            "Write the number in the command, or add {flag}=N to ray.volcano.sh/args of every template.",
+            "Write the number in the command, or add {flag}=N to ray.volcano.sh/args of every "
+            "template.",
         ),
         Code.OWN_PORT_DIFFERS: Reason(
             Level.WARNING,
-            "The command starts Ray with {words}, so its port is {port}, but the Job has {flag}={said}.",
+            "The command starts Ray with {words}, so its port is {port}, but the Job has "
+            "{flag}={said}.",
             "Write {flag}={port} in plugins.ray or in ray.volcano.sh/args of every template, or "
             "{option}={said} in the command.",
         ),
@@ -477,7 +493,8 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         ),
         Code.ENV_NAME_LOST: Reason(
             Level.WARNING,
-            "Variable {env} may be missing in Ray's processes, because some shells drop such a name.",
+            "Variable {env} may be missing in Ray's processes, because some shells drop such a "
+            "name.",
             "Use letters, digits and underscores, and do not begin with a digit.",
         ),
         Code.OTHER_START_OPTION: Reason(
@@ -493,8 +510,10 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         ),
         Code.SMALL_SHM: Reason(
             Level.WARNING,
-            "Volume {volume} limits /dev/shm to {found}, but the object store takes {taken}: {outcome}.",
-            "Write sizeLimit: {wanted} or more, or remove the mount so that volray adds a /dev/shm of the right size.",
+            "Volume {volume} limits /dev/shm to {found}, but the object store takes {taken}: "
+            "{outcome}.",
+            "Write sizeLimit: {wanted} or more, or remove the mount so that volray adds a "
+            "/dev/shm of the right size.",
         ),
         Code.MOUNT_WITHOUT_VOLUME: Reason(
             Level.WARNING,
@@ -504,12 +523,15 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         ),
         Code.RAY_ADDRESS_HTTP: Reason(
             Level.WARNING,
-            "RAY_ADDRESS of container {container} is {found}, but ray.init() does not accept an HTTP address.",
-            "Remove RAY_ADDRESS. volray sets it, and sets RAY_API_SERVER_ADDRESS for `ray job submit`.",
+            "RAY_ADDRESS of container {container} is {found}, but ray.init() does not accept an "
+            "HTTP address.",
+            "Remove RAY_ADDRESS. volray sets it, and sets RAY_API_SERVER_ADDRESS for `ray job "
+            "submit`.",
         ),
         Code.PRINTS_IN_POD_LOGS: Reason(
             Level.WARNING,
-            "With --logToStderr, what tasks print does not appear in the output of `ray job submit`.",
+            "With --logToStderr, what tasks print does not appear in the output of `ray job "
+            "submit`.",
             "Read it with kubectl logs of each pod, or remove --logToStderr.",
         ),
         Code.NEVER_ENDS: Reason(
@@ -520,7 +542,8 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         ),
         Code.RUNS_AGAIN: Reason(
             Level.WARNING,
-            "The head runs a command with restartPolicy Always, so it runs again and again, even after success.",
+            "The head runs a command with restartPolicy Always, so it runs again and again, even "
+            "after success.",
             "Write in the template of task {head}: restartPolicy: OnFailure{more}.",
         ),
         Code.FAILS_FOR_EVER: Reason(
@@ -543,7 +566,8 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         ),
         Code.SVC_ADDED: Reason(
             Level.WARNING,
-            "The templates use {found} of Volcano's svc plugin, so volray added svc without its NetworkPolicy.",
+            "The templates use {found} of Volcano's svc plugin, so volray added svc without its "
+            "NetworkPolicy.",
             "Write under plugins to silence this warning: {yaml}.",
         ),
         Code.UNLABELLED_NODE: Reason(
@@ -554,7 +578,8 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         ),
         Code.NO_WORKER_PODS: Reason(
             Level.WARNING,
-            "The task has no replicas field, which Volcano takes for 0, so it makes no pod of this task.",
+            "The task has no replicas field, which Volcano takes for 0, so it makes no pod of "
+            "this task.",
             "Write replicas: 1 or more, or replicas: 0 if that is what you want.",
         ),
         Code.GANG_WAITS: Reason(
@@ -611,7 +636,7 @@ class Finding:
     fields: tuple[tuple[str, str], ...] = ()
     """The values that the sentence names."""
     place: str = ""
-    """Where the user wrote it, such as `spec.plugins.ray[0]`. Empty when the sentence says enough."""
+    """Where the user wrote it, such as `spec.plugins.ray[0]`, if the sentence needs it."""
 
     @property
     def level(self) -> Level:

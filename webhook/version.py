@@ -1,3 +1,3 @@
-"""The version that `volray --version`, the `injected` annotation and the audit annotations carry."""
+"""The version, which `volray --version`, the `injected` annotation and audit annotations show."""
 
 __version__ = "0.1.0"

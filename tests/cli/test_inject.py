@@ -322,13 +322,13 @@ class TestMistakes:
         "a tag of Python": ("a: !!python/object:os.system x\n", "could not determine a constructor"),
         "an alias of nothing": ("a: *b\n", "undefined alias"),
         "a control character": ("a: \x00\n", "special characters are not allowed"),
-        "a number that is none": ("a: 0x_\n", "This is no YAML"),
-        "a tag that lies": ("a: !!bool maybe\n", "This is no YAML"),
-        "another tag that lies": ("a: !!timestamp never\n", "This is no YAML"),
-        "an integer of 5000 digits": (f"a: {'9' * 5000}\n", "This is no YAML"),
-        "deep brackets": (f"a: {'[' * 500}{']' * 500}\n", "This is no YAML"),
-        "deep JSON": (f'{{"a": {"[" * 100_000}{"]" * 100_000}}}', "This is no YAML"),
-        "deep enough": (f"a: {'[' * 210}{']' * 210}\n", "nested more than 200 deep"),
+        "a number that is none": ("a: 0x_\n", "This is not valid YAML"),
+        "a tag that lies": ("a: !!bool maybe\n", "This is not valid YAML"),
+        "another tag that lies": ("a: !!timestamp never\n", "This is not valid YAML"),
+        "an integer of 5000 digits": (f"a: {'9' * 5000}\n", "This is not valid YAML"),
+        "deep brackets": (f"a: {'[' * 500}{']' * 500}\n", "This is not valid YAML"),
+        "deep JSON": (f'{{"a": {"[" * 100_000}{"]" * 100_000}}}', "This is not valid YAML"),
+        "deep enough": (f"a: {'[' * 210}{']' * 210}\n", "nested more than 200 levels deep"),
         "itself": ("a: &a [*a]\n", "its aliases repeat too much"),
         "a billion laughs": (
             "a: &a [x,x,x,x,x,x,x,x,x]\n"
@@ -348,7 +348,7 @@ class TestMistakes:
     def test_what_is_no_utf_8_is_one_sentence(self, inject: Inject) -> None:
         result = inject(b"a: \xff\n")
         assert (result.exit_code, result.stdout) == (1, "")
-        assert result.stderr == "Error: This is no UTF-8 (invalid start byte). Save it as UTF-8.\n"
+        assert result.stderr == "Error: The file is not valid UTF-8 (invalid start byte). Save it as UTF-8.\n"
 
     @pytest.mark.parametrize("metadata", [None, [], "a", {"name": ["a"]}, {"labels": {"a": 1}}])
     @pytest.mark.parametrize("kind", ["Pod", "Job"])

@@ -56,13 +56,14 @@ class Cluster:
         admin: Its apiserver, as an administrator.
         kubeconfig: The administrator's.
         plane: The control plane; None if it is not ours.
+        kubectl_path: The kubectl that fits it.
     """
 
     def __init__(self, kubectl: str | Path, kubeconfig: Path, admin: Api, plane: ControlPlane | None = None) -> None:
         self.kubeconfig = kubeconfig
         self.admin = admin
         self.plane = plane
-        self._kubectl = kubectl
+        self.kubectl_path = kubectl
 
     @classmethod
     @contextmanager
@@ -106,7 +107,7 @@ class Cluster:
     ) -> subprocess.CompletedProcess[str]:
         """Run kubectl as the administrator; returncode, stdout and stderr are the caller's."""
         return subprocess.run(
-            [self._kubectl, *arguments],
+            [self.kubectl_path, *arguments],
             input=stdin,
             env=os.environ | {"KUBECONFIG": str(self.kubeconfig)},
             capture_output=True,
@@ -153,7 +154,7 @@ class Cluster:
     def forwarded(self, namespace: str, target: str, port: int) -> Iterator[int]:
         """Forward a port of the loopback to a pod or a Service, as `kubectl port-forward` does for people."""
         (local,) = free_ports(1)
-        command = [self._kubectl, f"--kubeconfig={self.kubeconfig}", "-n", namespace, "port-forward", target]
+        command = [self.kubectl_path, f"--kubeconfig={self.kubeconfig}", "-n", namespace, "port-forward", target]
         with subprocess.Popen([*command, f"{local}:{port}"], stdout=subprocess.DEVNULL) as forward:
             try:
                 wait(lambda: listens(local), f"{target} is forwarded")

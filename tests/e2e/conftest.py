@@ -3,6 +3,11 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from tests.e2e.cluster import Cluster, opened
+from tests.e2e.programs import RAY_COMMAND_LINE
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"{RAY_COMMAND_LINE}: uses Ray's command line, which is installed before")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,19 +19,25 @@ _LOADING: Final = 30_000
 """Milliseconds of the page's own clock: the dashboard fetches its nodes after it was loaded."""
 
 
-def ray_client() -> Path:
-    """Return Ray's command line, of the version that the images have; installed into the cache where it is not yet.
+RAY_COMMAND_LINE: Final = "ray_command_line"
+"""The mark of tests that use Ray's command line. `tests.e2e.enclosed` installs it for them alone."""
 
-    Not one of volray's own dependencies: half a gigabyte, for one test.
+
+def ray_program() -> Path:
+    """Return where the cache has Ray's command line, of the version that the images have."""
+    return cache.folder(f"ray-{NEWEST.version}") / "bin" / "ray"
+
+
+def install_ray() -> None:
+    """Install Ray's command line, half a gigabyte, into the cache.
+
+    It is not one of volray's own dependencies because very few tests use it.
     """
     folder = cache.folder(f"ray-{NEWEST.version}")
-    program = folder / "bin" / "ray"
-    if not program.exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=100)
-        pip: list[str | Path] = [folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, f"ray[default]=={NEWEST.version}"], check=True, timeout=900)
-    return program
+    shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=100)
+    pip: list[str | Path] = [folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, NEWEST.requirement], check=True, timeout=900)
 
 
 def browser(url: str, picture: Path) -> str:

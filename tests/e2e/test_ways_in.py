@@ -13,7 +13,7 @@ import pytest
 from tests.controlplane.client import path
 from tests.controlplane.installed import default
 from tests.e2e.cluster import Cluster
-from tests.e2e.programs import browser, ray_client
+from tests.e2e.programs import browser, ray_program
 from tests.e2e.ray_job import RayJob
 
 Object = dict[str, Any]
@@ -34,11 +34,12 @@ def job(cluster: Cluster) -> Iterator[RayJob]:
         yield job
 
 
+@pytest.mark.ray_command_line
 def test_ray_job_submit_through_a_port_forward(job: RayJob) -> None:
     with job.cluster.forwarded(job.namespace, f"service/{job.name}-head-svc", 8265) as port:
         where = ["--address", f"http://127.0.0.1:{port}"]
         submitted = subprocess.run(
-            [ray_client(), "job", "submit", *where, "--", "python", "-c", COUNT.format("")],
+            [ray_program(), "job", "submit", *where, "--", "python", "-c", COUNT.format("")],
             capture_output=True,
             text=True,
             check=False,

@@ -13,32 +13,21 @@ if TYPE_CHECKING:
 
 
 def applied(parent: Object, operations: list[Object]) -> Object:
-    """The parent, which stands at /x, with the operations applied by a library that is not volray."""
+    """The parent, which is at /x, with the operations applied by a library that is not volray."""
     patched: Object = jsonpatch.apply_patch({"x": deepcopy(parent)}, operations)
     found: Object = patched["x"]
     return found
 
 
-@pytest.mark.parametrize(
-    ("segments", "pointer"),
-    [
-        ([], ""),
-        (["spec"], "/spec"),
-        (["spec", "containers", 0], "/spec/containers/0"),
-        (["a/b"], "/a~1b"),
-        (["a~b"], "/a~0b"),
-        (["~1"], "/~01"),
-        (["ray.volcano.sh/node-type"], "/ray.volcano.sh~1node-type"),
-        ([""], "/"),
-    ],
-)
-def test_a_pointer_escapes_tilde_and_slash(segments: list[str | int], pointer: str) -> None:
-    assert patch.pointer(*segments) == pointer
+def test_a_pointer_escapes_tilde_and_slash() -> None:
+    assert patch.pointer() == ""
+    assert patch.pointer("") == "/"
+    assert patch.pointer("spec", "containers", 0) == "/spec/containers/0"
+    assert patch.pointer("a/b", "a~b", "~1") == "/a~1b/a~0b/~01"
 
 
 @pytest.mark.parametrize(
-    ("parent", "operation"),
-    [({}, "add"), ({"a/b": None}, "replace"), ({"a/b": 1}, "replace"), ({"other": 1}, "add")],
+    ("parent", "operation"), [({}, "add"), ({"a/b": None}, "replace"), ({"a/b": 1}, "replace"), ({"other": 1}, "add")]
 )
 def test_put_is_one_operation_that_sets_a_key(parent: Object, operation: str) -> None:
     operations = patch.put(parent, "/x", "a/b", 2)
@@ -51,10 +40,6 @@ def test_drop_is_one_operation_that_removes_a_key(parent: Object) -> None:
     operations = patch.drop(parent, "/x", "a/b")
     assert operations == [{"op": "remove", "path": "/x/a~1b"}]
     assert applied(parent, operations) == {"c": 2}
-
-
-def test_drop_of_what_is_not_there_is_no_operation() -> None:
-    assert patch.drop({"c": 2}, "/x", "a/b") == []
 
 
 @pytest.mark.parametrize(
@@ -70,14 +55,17 @@ def test_drop_of_what_is_not_there_is_no_operation() -> None:
     ],
 )
 def test_extend_is_one_operation_that_appends_to_a_list(parent: Object, items: list[Any], operation: Object) -> None:
+    before = deepcopy((parent, items))
     operations = patch.extend(parent, "/x", "k", items)
     assert operations == [operation]
     assert applied(parent, operations) == {"k": [*(parent.get("k") or []), *items]}
+    assert (parent, items) == before
 
 
-@pytest.mark.parametrize("parent", [{}, {"k": None}, {"k": [1]}])
-def test_extend_by_nothing_is_no_operation(parent: Object) -> None:
-    assert patch.extend(parent, "/x", "k", []) == []
+def test_extending_by_nothing_and_dropping_what_is_not_there_are_no_operation() -> None:
+    parents: list[Object] = [{}, {"k": None}, {"k": [1]}]
+    assert [patch.extend(parent, "/x", "k", []) for parent in parents] == [[], [], []]
+    assert patch.drop({"c": 2}, "/x", "a/b") == []
 
 
 @pytest.mark.parametrize(
@@ -97,20 +85,8 @@ def test_extend_by_nothing_is_no_operation(parent: Object) -> None:
     ],
 )
 def test_merge_is_one_operation_that_adds_to_a_map(parent: Object, entries: dict[str, str], operation: Object) -> None:
+    before = deepcopy((parent, entries))
     operations = patch.merge(parent, "/x", "k", entries)
     assert operations == [operation]
     assert applied(parent, operations) == {"k": {**(parent.get("k") or {}), **entries}}
-
-
-@pytest.mark.parametrize("parent", [{}, {"k": ["a"]}, {"k": ["a", "b"]}])
-def test_extend_changes_neither_the_parent_nor_the_items(parent: Object) -> None:
-    before, items = deepcopy(parent), ["c", "d"]
-    patch.extend(parent, "/x", "k", items)  # type: ignore[arg-type]
-    assert (parent, items) == (before, ["c", "d"])
-
-
-@pytest.mark.parametrize("parent", [{}, {"k": {"a": "1"}}])
-def test_merge_changes_neither_the_parent_nor_the_entries(parent: Object) -> None:
-    before, entries = deepcopy(parent), {"b": "2", "c": "3"}
-    patch.merge(parent, "/x", "k", entries)
-    assert (parent, entries) == (before, {"b": "2", "c": "3"})
+    assert (parent, entries) == before

@@ -1,253 +1,195 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from tests import recordings
 from webhook.k8s import schema
+from webhook.reasons import Code
 
 if TYPE_CHECKING:
     from webhook.names import Object
 
-HINT = " Write what the Kubernetes API asks for."
+TEXT, NUMBER, SWITCH, MAP, LIST = "a text", "a whole number", "true or false", "a map", "a list"
+WORDS: Final = {str: TEXT, int: NUMBER, float: "a number", bool: SWITCH, dict: MAP, list: LIST, type(None): "null"}
+WRONG: Final[dict[str, list[Any]]] = {
+    TEXT: [1, {}, True],
+    NUMBER: ["1", True, 1.5],
+    SWITCH: ["true", 1],
+    MAP: [[], "x"],
+    LIST: [{}, "x"],
+}
 
+RIGHT: Final = {TEXT: "a", NUMBER: 1, SWITCH: True}
+MISSING: Final = object()
 
-def pod(**spec: Any) -> Object:
-    return {"metadata": {}, "spec": {"containers": [], **spec}}
+FIELDS: Final = {
+    "metadata": {
+        TEXT: """
+            name namespace labels.a annotations.a ownerReferences[0].apiVersion ownerReferences[0].kind
+            ownerReferences[0].uid
+        """,
+        SWITCH: "ownerReferences[0].controller",
+        MAP: "labels annotations ownerReferences[0]",
+        LIST: "ownerReferences",
+    },
+    "container": {
+        TEXT: """
+            name! command[0] args[0] env[0].name! env[0].value env[0].valueFrom.fieldRef.fieldPath ports[0].protocol
+            ports[0].name volumeMounts[0].mountPath! volumeMounts[0].name restartPolicy
+        """,
+        NUMBER: "ports[0].containerPort!",
+        SWITCH: "securityContext.readOnlyRootFilesystem",
+        MAP: """
+            env[0].valueFrom env[0].valueFrom.fieldRef resources resources.limits resources.requests securityContext
+        """,
+        LIST: "command args env ports volumeMounts resources.claims",
+    },
+    "pod spec": {
+        TEXT: "initContainers[0].name! volumes[0].name! volumes[0].emptyDir.medium dnsPolicy",
+        SWITCH: "hostNetwork",
+        MAP: "containers[0] volumes[0].emptyDir resources",
+        LIST: "containers! initContainers volumes",
+    },
+    "policies": {
+        TEXT: "policies[0].event policies[0].events[0] policies[0].action",
+        MAP: "policies[0]",
+        LIST: "policies policies[0].events",
+    },
+    "task": {
+        TEXT: "name dependsOn.iteration dependsOn.name[0]",
+        NUMBER: "replicas minAvailable partitionPolicy.minPartitions partitionPolicy.partitionSize",
+        MAP: "dependsOn partitionPolicy template! template.metadata template.spec!",
+        LIST: "dependsOn.name template.spec.containers!",
+    },
+    "job spec": {
+        TEXT: "plugins.ray[0] queue schedulerName volumes[0].mountPath! volumes[0].volumeClaimName",
+        NUMBER: "minAvailable",
+        MAP: "plugins tasks[0] volumes[0].volumeClaim",
+        LIST: "tasks plugins.ray volumes",
+    },
+    "whole": {MAP: "metadata! spec!"},
+}
+"""The paths of the fields that volray reads, by what each has to be. The needed ones have a mark."""
 
-
-def with_container(**container: Any) -> Object:
-    return pod(containers=[{"name": "a"}, {"name": "b", **container}])
-
-
-def job(**task: Any) -> Object:
-    whole = {"template": {"spec": {"containers": []}}, **task}
-    return {"metadata": {}, "spec": {"tasks": [whole]}}
-
-
-def pod_texts(value: object) -> list[str]:
-    return [mistake.text for mistake in schema.pod_mistakes(value)]
-
-
-def job_texts(value: object) -> list[str]:
-    return [mistake.text for mistake in schema.job_mistakes(value)]
-
-
-@pytest.mark.parametrize("name", recordings.names("pod-*"))
-def test_a_recorded_pod_has_its_shape(name: str) -> None:
-    assert not schema.pod_mistakes(recordings.subject(name))
-
-
-@pytest.mark.parametrize("name", recordings.names("job-create-*"))
-def test_a_recorded_job_has_its_shape(name: str) -> None:
-    assert not schema.job_mistakes(recordings.subject(name))
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        pod(),
-        pod(initContainers=None, volumes=None, resources=None, hostNetwork=None, dnsPolicy=None),
-        pod(hostNetwork=True, dnsPolicy="Default", volumes=[{"name": "a"}], unknown=1),
-        with_container(command=None, args=None, env=None, ports=None, volumeMounts=None, resources=None),
-        with_container(command=["a"], args=[], env=[{"name": "A", "value": "b"}], ports=[{"containerPort": 1}]),
-        with_container(volumeMounts=[{"name": "a", "mountPath": "/a"}, {"name": None, "mountPath": "/b"}]),
-        pod(volumes=[{"name": "a", "emptyDir": {"medium": "Memory", "sizeLimit": 1}}, {"name": "b", "emptyDir": {}}]),
-        {"metadata": {"ownerReferences": [{"apiVersion": "a/v1", "uid": "u"}]}, "spec": {"containers": []}},
-        {"metadata": {"ownerReferences": None}, "spec": {"containers": []}},
-        with_container(securityContext={"readOnlyRootFilesystem": True, "runAsUser": 1000}),
-        with_container(env=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "x"}}}]),
-        with_container(resources={"limits": {"cpu": 1, "memory": "1Gi", "a/b": None}, "claims": [{"name": "x"}]}),
-        {"metadata": {"labels": {"a": "b"}, "annotations": None, "name": "x"}, "spec": {"containers": []}},
+PLACES: Final = {
+    "pod": [("", "whole"), ("metadata.", "metadata"), ("spec.", "pod spec"), ("spec.containers[0].", "container")],
+    "job": [
+        ("", "whole"),
+        ("metadata.", "metadata"),
+        ("spec.", "job spec"),
+        ("spec.", "policies"),
+        ("spec.tasks[0].", "task"),
+        ("spec.tasks[0].", "policies"),
+        ("spec.tasks[0].template.spec.containers[0].", "container"),
     ],
-)
-def test_what_the_api_would_have_is_no_mistake(value: Object) -> None:
-    assert not pod_texts(value)
+}
 
 
-@pytest.mark.parametrize(
-    ("value", "sentence"),
-    [
-        (None, "pod is null, not a map."),
-        ([], "pod is a list, not a map."),
-        ("x", "pod is a text, not a map."),
-        (1.5, "pod is a number, not a map."),
-        ({"spec": {"containers": []}}, "pod.metadata is missing, not a map."),
-        ({"metadata": {}, "spec": None}, "pod.spec is missing, not a map."),
-        ({"metadata": {}, "spec": {}}, "pod.spec.containers is missing, not a list."),
-        ({"metadata": {"name": 1}, "spec": {"containers": []}}, "pod.metadata.name is a whole number, not a text."),
-        ({"metadata": {"namespace": []}, "spec": {"containers": []}}, "pod.metadata.namespace is a list, not a text."),
-        (
-            {"metadata": {"ownerReferences": {}}, "spec": {"containers": []}},
-            "pod.metadata.ownerReferences is a map, not a list.",
-        ),
-        (
-            {"metadata": {"ownerReferences": [{"controller": "true"}]}, "spec": {"containers": []}},
-            "pod.metadata.ownerReferences[0].controller is a text, not true or false.",
-        ),
-        (pod(volumes=[{"name": "a", "emptyDir": []}]), "pod.spec.volumes[0].emptyDir is a list, not a map."),
-        (
-            with_container(volumeMounts=[{"name": 1, "mountPath": "/a"}]),
-            "pod.spec.containers[1].volumeMounts[0].name is a whole number, not a text.",
-        ),
-        (
-            {"metadata": {"labels": {"a": True}}, "spec": {"containers": []}},
-            "pod.metadata.labels.a is true or false, not a text.",
-        ),
-        (
-            {"metadata": {"annotations": {"a": 1}}, "spec": {"containers": []}},
-            "pod.metadata.annotations.a is a whole number, not a text.",
-        ),
-        ({"metadata": {"labels": []}, "spec": {"containers": []}}, "pod.metadata.labels is a list, not a map."),
-        (pod(containers={}), "pod.spec.containers is a map, not a list."),
-        (pod(containers=[None]), "pod.spec.containers[0] is null, not a map."),
-        (pod(containers=[{"name": "a"}, {}]), "pod.spec.containers[1].name is missing, not a text."),
-        (pod(initContainers=[{"name": 1}]), "pod.spec.initContainers[0].name is a whole number, not a text."),
-        (pod(initContainers="x"), "pod.spec.initContainers is a text, not a list."),
-        (pod(volumes=[{}]), "pod.spec.volumes[0].name is missing, not a text."),
-        (pod(resources=[]), "pod.spec.resources is a list, not a map."),
-        (pod(hostNetwork="true"), "pod.spec.hostNetwork is a text, not true or false."),
-        (pod(hostNetwork=1), "pod.spec.hostNetwork is a whole number, not true or false."),
-        (pod(dnsPolicy=1), "pod.spec.dnsPolicy is a whole number, not a text."),
-        (with_container(command="ray start"), "pod.spec.containers[1].command is a text, not a list."),
-        (with_container(command=["a", 1]), "pod.spec.containers[1].command[1] is a whole number, not a text."),
-        (with_container(args=[None]), "pod.spec.containers[1].args[0] is null, not a text."),
-        (with_container(env=[{"value": "x"}]), "pod.spec.containers[1].env[0].name is missing, not a text."),
-        (
-            with_container(env=[{"name": "A", "value": 1}]),
-            "pod.spec.containers[1].env[0].value is a whole number, not a text.",
-        ),
-        (
-            with_container(env=[{"name": "A", "valueFrom": "x"}]),
-            "pod.spec.containers[1].env[0].valueFrom is a text, not a map.",
-        ),
-        (
-            with_container(env=[{"name": "A", "valueFrom": {"fieldRef": []}}]),
-            "pod.spec.containers[1].env[0].valueFrom.fieldRef is a list, not a map.",
-        ),
-        (
-            with_container(env=[{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": {}}}}]),
-            "pod.spec.containers[1].env[0].valueFrom.fieldRef.fieldPath is a map, not a text.",
-        ),
-        (
-            with_container(ports=[{"name": "a"}]),
-            "pod.spec.containers[1].ports[0].containerPort is missing, not a whole number.",
-        ),
-        (
-            with_container(ports=[{"containerPort": "80"}]),
-            "pod.spec.containers[1].ports[0].containerPort is a text, not a whole number.",
-        ),
-        (
-            with_container(ports=[{"containerPort": True}]),
-            "pod.spec.containers[1].ports[0].containerPort is true or false, not a whole number.",
-        ),
-        (
-            with_container(ports=[{"containerPort": 1, "protocol": 6}]),
-            "pod.spec.containers[1].ports[0].protocol is a whole number, not a text.",
-        ),
-        (
-            with_container(ports=[{"containerPort": 1, "name": 6}]),
-            "pod.spec.containers[1].ports[0].name is a whole number, not a text.",
-        ),
-        (
-            with_container(volumeMounts=[{"name": "a"}]),
-            "pod.spec.containers[1].volumeMounts[0].mountPath is missing, not a text.",
-        ),
-        (with_container(resources="x"), "pod.spec.containers[1].resources is a text, not a map."),
-        (with_container(resources={"limits": []}), "pod.spec.containers[1].resources.limits is a list, not a map."),
-        (
-            with_container(resources={"requests": 1}),
-            "pod.spec.containers[1].resources.requests is a whole number, not a map.",
-        ),
-        (with_container(resources={"claims": {}}), "pod.spec.containers[1].resources.claims is a map, not a list."),
-        (with_container(securityContext=[]), "pod.spec.containers[1].securityContext is a list, not a map."),
-        (
-            with_container(securityContext={"readOnlyRootFilesystem": "true"}),
-            "pod.spec.containers[1].securityContext.readOnlyRootFilesystem is a text, not true or false.",
-        ),
-        (with_container(restartPolicy=1), "pod.spec.containers[1].restartPolicy is a whole number, not a text."),
-    ],
-)
-def test_what_the_api_would_not_have_is_a_mistake_that_says_where(value: object, sentence: str) -> None:
-    assert pod_texts(value) == [sentence + HINT]
+@dataclass(frozen=True)
+class Field:
+    kind: str
+    path: str
+    wanted: str
+    needed: bool
 
 
-@pytest.mark.parametrize(
-    ("value", "sentence"),
-    [
-        (None, "job is null, not a map."),
-        ({"spec": {}}, "job.metadata is missing, not a map."),
-        ({"metadata": {}}, "job.spec is missing, not a map."),
-        ({"metadata": {}, "spec": {"tasks": {}}}, "job.spec.tasks is a map, not a list."),
-        ({"metadata": {}, "spec": {"plugins": []}}, "job.spec.plugins is a list, not a map."),
-        ({"metadata": {}, "spec": {"plugins": {"ray": "x"}}}, "job.spec.plugins.ray is a text, not a list."),
-        ({"metadata": {}, "spec": {"plugins": {"ray": [1]}}}, "job.spec.plugins.ray[0] is a whole number, not a text."),
-        ({"metadata": {}, "spec": {"queue": 1}}, "job.spec.queue is a whole number, not a text."),
-        ({"metadata": {}, "spec": {"schedulerName": 1}}, "job.spec.schedulerName is a whole number, not a text."),
-        (job(name=1), "job.spec.tasks[0].name is a whole number, not a text."),
-        (job(minAvailable="1"), "job.spec.tasks[0].minAvailable is a text, not a whole number."),
-        (job(partitionPolicy=2), "job.spec.tasks[0].partitionPolicy is a whole number, not a map."),
-        (
-            job(partitionPolicy={"minPartitions": "2"}),
-            "job.spec.tasks[0].partitionPolicy.minPartitions is a text, not a whole number.",
-        ),
-        (job(dependsOn={"iteration": 1}), "job.spec.tasks[0].dependsOn.iteration is a whole number, not a text."),
-        ({"metadata": {}, "spec": {"minAvailable": []}}, "job.spec.minAvailable is a list, not a whole number."),
-        ({"metadata": {}, "spec": {"volumes": {}}}, "job.spec.volumes is a map, not a list."),
-        ({"metadata": {}, "spec": {"volumes": [{}]}}, "job.spec.volumes[0].mountPath is missing, not a text."),
-        (
-            {"metadata": {}, "spec": {"volumes": [{"mountPath": "/a", "volumeClaimName": 1}]}},
-            "job.spec.volumes[0].volumeClaimName is a whole number, not a text.",
-        ),
-        (
-            {"metadata": {}, "spec": {"volumes": [{"mountPath": "/a", "volumeClaim": "x"}]}},
-            "job.spec.volumes[0].volumeClaim is a text, not a map.",
-        ),
-        (job(replicas="1"), "job.spec.tasks[0].replicas is a text, not a whole number."),
-        (job(dependsOn=["head"]), "job.spec.tasks[0].dependsOn is a list, not a map."),
-        (job(dependsOn={"name": "head"}), "job.spec.tasks[0].dependsOn.name is a text, not a list."),
-        (job(policies=["RestartJob"]), "job.spec.tasks[0].policies[0] is a text, not a map."),
-        (job(policies=[{"events": "*"}]), "job.spec.tasks[0].policies[0].events is a text, not a list."),
-        ({"metadata": {}, "spec": {"policies": {}}}, "job.spec.policies is a map, not a list."),
-        ({"metadata": {}, "spec": {"policies": [{"action": {}}]}}, "job.spec.policies[0].action is a map, not a text."),
-        (job(template=None), "job.spec.tasks[0].template is missing, not a map."),
-        (job(template={}), "job.spec.tasks[0].template.spec is missing, not a map."),
-        (
-            job(template={"metadata": 1, "spec": {"containers": []}}),
-            "job.spec.tasks[0].template.metadata is a whole number, not a map.",
-        ),
-        (job(template={"spec": {}}), "job.spec.tasks[0].template.spec.containers is missing, not a list."),
-    ],
-)
-def test_a_job_that_is_none_is_a_mistake_that_says_where(value: object, sentence: str) -> None:
-    assert job_texts(value) == [sentence + HINT]
+ALL_FIELDS: Final = [
+    Field(kind, place + path.rstrip("!"), wanted, path.endswith("!"))
+    for kind, parts in PLACES.items()
+    for place, part in parts
+    for wanted, paths in FIELDS[part].items()
+    for path in paths.split()
+]
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        {"metadata": {}, "spec": {}},
-        {"metadata": {}, "spec": {"tasks": None, "plugins": None, "queue": None}},
-        {"metadata": {}, "spec": {"plugins": {"ray": [], "svc": None}}},
-        job(name=None, replicas=None, dependsOn=None),
-        job(name="a", replicas=1, dependsOn={"name": ["b"]}),
-        job(policies=[{"event": "PodFailed", "action": "RestartJob", "exitCode": 1}, {"events": None}]),
-        {"metadata": {}, "spec": {"policies": None}},
-        job(minAvailable=1, dependsOn={"iteration": "any"}, partitionPolicy={"minPartitions": 1, "partitionSize": 2}),
-        {"metadata": {}, "spec": {"minAvailable": None, "volumes": None}},
-        {"metadata": {}, "spec": {"volumes": [{"mountPath": "/a", "volumeClaim": {"resources": {}}}]}},
-    ],
-)
-def test_a_job_may_leave_out_what_the_api_lets_it(value: object) -> None:
-    assert not job_texts(value)
+def changed(whole: Object, path: str, value: object) -> Object:
+    """Return the object with another value at a path such as `spec.tasks[0].name`, or with none."""
+    copy = deepcopy(whole)
+    steps = [int(step) if step.isdigit() else step for step in re.findall(r"[^.\[\]]+", path)]
+    parent: Any = copy
+    for step, following in pairwise(steps):
+        if isinstance(parent, list) and not parent:
+            parent.append([] if isinstance(following, int) else {})
+        elif isinstance(parent, dict):
+            parent.setdefault(step, [] if isinstance(following, int) else {})
+        parent = parent[step]
+    if isinstance(parent, list):
+        parent[:] = [] if value is MISSING else [value]
+    elif value is MISSING:
+        parent.pop(steps[-1], None)
+    else:
+        parent[steps[-1]] = value
+    return copy
+
+
+def whole(kind: str) -> Object:
+    """Return an object that has every field."""
+    made: Object = {"unknown": 1}
+    for field in ALL_FIELDS:
+        if field.kind == kind and field.wanted in RIGHT:
+            made = changed(made, field.path, RIGHT[field.wanted])
+    for path in ("limits.cpu", "requests.cpu", "claims[0]"):
+        containers = "spec.containers[0]" if kind == "pod" else "spec.tasks[0].template.spec.containers[0]"
+        made = changed(made, f"{containers}.resources.{path}", 1.5)
+    return made
+
+
+WHOLE: Final = {"pod": whole("pod"), "job": whole("job")}
+
+
+def mistakes(kind: str, value: object) -> list[tuple[tuple[str, str], ...]]:
+    found = schema.pod_mistakes(value) if kind == "pod" else schema.job_mistakes(value)
+    assert all(mistake.code is Code.MALFORMED for mistake in found)
+    return [mistake.fields for mistake in found]
+
+
+def mistake(place: str, found: str, wanted: str) -> tuple[tuple[str, str], ...]:
+    return (("field", place), ("found", found), ("wanted", wanted))
+
+
+@pytest.mark.parametrize("name", [*recordings.names("pod-*"), *recordings.names("job-create-*")])
+def test_a_recorded_object_has_its_shape(name: str) -> None:
+    assert not mistakes(name.partition("-")[0], recordings.subject(name))
+
+
+@pytest.mark.parametrize("field", ALL_FIELDS, ids=lambda field: f"{field.kind}.{field.path}")
+def test_what_the_api_would_not_have_is_a_mistake_that_says_where(field: Field) -> None:
+    def found(value: object) -> list[tuple[tuple[str, str], ...]]:
+        return mistakes(field.kind, changed(WHOLE[field.kind], field.path, value))
+
+    place = f"{field.kind}.{field.path}"
+    for wrong in WRONG[field.wanted]:
+        assert found(wrong) == [mistake(place, WORDS[type(wrong)], field.wanted)]
+    if field.path.endswith("]"):
+        assert found(None) == [mistake(place, "null", field.wanted)]
+    else:
+        assert found(None) == found(MISSING) == field.needed * [mistake(place, "missing", field.wanted)]
+
+
+def test_an_object_is_a_map() -> None:
+    values: list[object] = [None, [], "x", 1.5]
+    for value in values:
+        assert [mistakes(kind, value) for kind in WHOLE] == [[mistake(kind, WORDS[type(value)], MAP)] for kind in WHOLE]
+
+
+def test_an_object_with_or_without_all_that_it_may_have_has_its_shape() -> None:
+    assert not mistakes("pod", WHOLE["pod"])
+    assert not mistakes("job", WHOLE["job"])
+    assert not mistakes("pod", {"metadata": {}, "spec": {"containers": []}})
+    assert not mistakes("job", {"metadata": {}, "spec": {}})
+    assert not mistakes("job", {"metadata": {}, "spec": {"plugins": {"svc": None}}})
 
 
 def test_every_mistake_is_found_at_once() -> None:
-    found = pod_texts({"metadata": {"name": 1}, "spec": {"containers": [{}, {"name": 2}], "volumes": {}}})
-    assert found == [
-        f"pod.metadata.name is a whole number, not a text.{HINT}",
-        f"pod.spec.containers[0].name is missing, not a text.{HINT}",
-        f"pod.spec.containers[1].name is a whole number, not a text.{HINT}",
-        f"pod.spec.volumes is a map, not a list.{HINT}",
+    assert mistakes("pod", {"metadata": {"name": 1}, "spec": {"containers": [{}, {"name": 2}], "volumes": {}}}) == [
+        mistake("pod.metadata.name", NUMBER, TEXT),
+        mistake("pod.spec.containers[0].name", "missing", TEXT),
+        mistake("pod.spec.containers[1].name", NUMBER, TEXT),
+        mistake("pod.spec.volumes", MAP, LIST),
     ]

@@ -1,11 +1,11 @@
 """The two Deployments, and what must agree with them: Service, budget, quota, network policy, command line."""
 
-import importlib
 from typing import Any
 
 import pytest
 
 from tests.manifests import Manifest
+from tests.manifests.command_line import parsed
 from webhook import __version__
 from webhook.controller import run
 from webhook.controller.runtime.lease import DEFAULT_TERMS
@@ -25,14 +25,14 @@ def container_of(objects: dict[str, Manifest], component: str) -> Manifest:
     return found
 
 
-def parsed_arguments(container: Manifest) -> tuple[str, dict[str, Any]]:
+def parsed_arguments(container: Manifest) -> tuple[str | None, dict[str, Any]]:
     """The subcommand's name, and the options as the command line itself understands the arguments."""
-    name, *arguments = container["args"]
-    command = getattr(importlib.import_module("webhook.cli.main"), name)
-    with command.make_context(name, arguments) as context:
-        return command.name, {
-            each.opts[0]: context.params[each.name] for each in command.params if each.name in context.params
-        }
+    values: dict[str, Any] = {}
+    with parsed(container["args"]) as context:
+        for parameter in context.command.params:
+            for option in parameter.opts:
+                values[option] = context.params.get(str(parameter.name))
+    return context.command.name, values
 
 
 @both
@@ -190,25 +190,25 @@ def test_the_network_policies_open_what_is_served_and_what_is_called(objects: di
 def test_the_webhook_s_command_line_understands_what_the_manifest_means(
     container: Manifest, options: dict[str, str], ports: dict[str, int], objects: dict[str, Manifest]
 ) -> None:
-    name, parsed = parsed_arguments(container)
+    name, values = parsed_arguments(container)
 
     assert name == "serve"
-    assert parsed.keys() >= options.keys()
-    assert ports == {"https": parsed["--port"], "side": parsed["--side-port"]}
-    assert str(parsed["--cert-dir"]) == container["volumeMounts"][0]["mountPath"]
-    assert f"Secret/{parsed['--ca-secret']}" in objects
-    assert f"MutatingWebhookConfiguration/{parsed['--webhook-configuration']}" in objects
-    assert f"ValidatingWebhookConfiguration/{parsed['--validating-configuration']}" in objects
-    assert float(parsed["--drain-seconds"]) == float(options["--drain-seconds"])
-    assert parsed["--host"] == options["--host"] == "0.0.0.0"  # noqa: S104
+    assert values.keys() >= options.keys()
+    assert ports == {"https": values["--port"], "side": values["--side-port"]}
+    assert str(values["--cert-dir"]) == container["volumeMounts"][0]["mountPath"]
+    assert f"Secret/{values['--ca-secret']}" in objects
+    assert f"MutatingWebhookConfiguration/{values['--webhook-configuration']}" in objects
+    assert f"ValidatingWebhookConfiguration/{values['--validating-configuration']}" in objects
+    assert float(values["--drain-seconds"]) == float(options["--drain-seconds"])
+    assert values["--host"] == options["--host"] == "0.0.0.0"  # noqa: S104
 
 
 def test_the_controller_s_command_line_understands_what_the_manifest_means(objects: dict[str, Manifest]) -> None:
     container = container_of(objects, "controller")
-    name, parsed = parsed_arguments(container)
+    name, values = parsed_arguments(container)
     (lease,) = {each for rule in objects["Role/volray-controller"]["rules"] for each in rule.get("resourceNames", [])}
 
     assert name == "controller"
-    assert container["ports"] == [{"name": "side", "containerPort": parsed["--side-port"]}]
-    assert (parsed["--namespace"], parsed["--lease"]) == ("volray-system", lease)
-    assert not parsed["--all-jobs"]
+    assert container["ports"] == [{"name": "side", "containerPort": values["--side-port"]}]
+    assert (values["--namespace"], values["--lease"]) == ("volray-system", lease)
+    assert not values["--all-jobs"]

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from tests import cache
 from tests.controlplane.components import Component, accepts
-from tests.images import oci
+from tests.images.buildah import Storage
 from tests.nodes import config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+_PAUSE_DOCKERFILE: Final = Path(__file__).with_name("pause.Dockerfile")
 _SNAPSHOTS: Final = f"{config.SNAPSHOTS}/snapshots"
 _NEVER_WRITTEN: Final = "io.containerd.content.v1.content/blobs"
 _WRITTEN: Final = ("io.containerd.metadata.v1.bolt/meta.db", f"{config.SNAPSHOTS}/metadata.db")
@@ -95,11 +96,13 @@ def _containerd(folder: Path, root: Path) -> Iterator[Path]:
 
 
 def _pause_image(program: Path, folder: Path) -> Path:
-    root, layer, archive = folder / "pause", folder / "pause.layer.tar", folder / "pause.tar"
-    root.mkdir()
-    shutil.copy(program, root / "pause")
-    oci.pack(root, layer)
-    oci.write(archive, [config.PAUSE], [layer], oci.Config(entrypoint=("/pause",), user="65535:65535"))
+    """Build the image of what holds a pod together, and return its archive."""
+    context, archive = folder / "pause", folder / "pause.tar"
+    context.mkdir()
+    shutil.copy(program, context / "pause")
+    with Storage.temporary(folder) as storage:
+        storage.build(config.PAUSE, _PAUSE_DOCKERFILE, context, {})
+        storage.save(config.PAUSE, [config.PAUSE], archive)
     return archive
 
 

@@ -5,46 +5,25 @@ from typing import Any
 
 import pytest
 
-from webhook.pods import flags as settings
-from webhook.pods.flags import Settings
+from tests.pods.nodes import START_ARGS, codes, fields
+from webhook.pods.flag_parser import Parsed, read_flags, with_values
+from webhook.pods.flags import FLAGS, Flag, Settings, disagreements
+from webhook.reasons import Code
 
+ANNOTATION = "metadata.annotations[ray.volcano.sh/args]"
 ALL_FLAGS = (
     "--head, --worker, --headContainer, --workerContainer, --port, --dashboardPort, --clientPort, --clientServerPort, "
     "--metricsPort, --agentPort, --waitNodes, --waitHead, --reconnectSeconds, --logToStderr"
 )
 
 
-def parsed(text: str) -> settings.Parsed:
-    return settings.parse(text.split(), "args")
-
-
-def sentences(text: str) -> list[str]:
-    return [mistake.text for mistake in parsed(text).mistakes]
-
-
 def test_without_flags_everything_has_its_documented_default() -> None:
-    assert settings.parse([], "args") == settings.Parsed(
-        Settings(
-            head="head",
-            worker=("worker",),
-            head_container="head",
-            worker_container="worker",
-            port=6379,
-            dashboard_port=8265,
-            client_port=10001,
-            metrics_port=20080,
-            agent_port=52365,
-            wait_nodes=0,
-            wait_head=1800,
-            reconnect_seconds=None,
-            log_to_stderr=False,
-        ),
-        frozenset(),
-        (),
-    )
+    defaults = ("head", ("worker",), "head", "worker", 6379, 8265, 10001, 20080, 52365, 0, 1800, None, False)
+    assert dataclasses.astuple(Settings()) == defaults
+    assert read_flags("") == Parsed(Settings(), {})
 
 
-FLAGS = [
+GIVEN = [
     ("head", "master", "head", "master"),
     ("worker", "gpu", "worker", ("gpu",)),
     ("headContainer", "main", "head_container", "main"),
@@ -62,205 +41,174 @@ FLAGS = [
 ]
 
 
-@pytest.mark.parametrize("form", ["--{flag}={text}", "-{flag}={text}"])
-@pytest.mark.parametrize(("flag", "text", "field", "value"), FLAGS)
-def test_each_flag_sets_its_field_and_nothing_else(flag: str, text: str, field: str, value: Any, form: str) -> None:
+FORMS = ["--{}={}", "-{}={}", "--{} {}", "-{} {}", "--{}='{}'\n", '"--{}" "{}"']
+
+
+@pytest.mark.parametrize(
+    ("form", "flag", "text", "field", "value"),
+    [(form, *row) for form in FORMS for row in GIVEN if "=" in form or row[0] != "logToStderr"],
+)
+def test_each_flag_sets_its_field_and_nothing_else(form: str, flag: str, text: str, field: str, value: Any) -> None:
     changed: dict[str, Any] = {field: value}
     expected = dataclasses.replace(Settings(), **changed)
-    assert parsed(form.format(flag=flag, text=text)) == settings.Parsed(expected, frozenset({field}), ())
-
-
-@pytest.mark.parametrize("dashes", ["--", "-"])
-@pytest.mark.parametrize(("flag", "text", "field", "value"), [row for row in FLAGS if row[0] != "logToStderr"])
-def test_a_value_may_be_the_next_word(flag: str, text: str, field: str, value: Any, dashes: str) -> None:
-    found = parsed(f"{dashes}{flag} {text} --waitHead=7" if flag != "waitHead" else f"{dashes}{flag} {text}")
-    assert not found.mistakes
-    assert getattr(found.settings, field) == value
-
-
-def test_a_switch_needs_no_value_and_takes_none_from_the_next_word() -> None:
-    found = parsed("--logToStderr --port=6380")
-    assert (found.settings.log_to_stderr, found.settings.port, found.mistakes) == (True, 6380, ())
+    assert read_flags(form.format(flag, text)) == Parsed(expected, {field: ANNOTATION})
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("true", True), ("True", True), ("TRUE", True), ("false", False), ("False", False)]
+    ("text", "value"),
+    [("", True), ("=true", True), ("=True", True), ("=TRUE", True), ("=false", False), ("=False", False)],
 )
-def test_a_switch_may_be_given_a_value(text: str, value: bool) -> None:
-    found = parsed(f"--logToStderr={text}")
-    assert (found.settings.log_to_stderr, set(found.given), found.mistakes) == (value, {"log_to_stderr"}, ())
-
-
-@pytest.mark.parametrize("flag", ["port", "dashboardPort", "clientPort", "metricsPort", "agentPort"])
-@pytest.mark.parametrize("number", [1, 65535])
-def test_a_port_may_be_the_first_and_the_last(flag: str, number: int) -> None:
-    assert not sentences(f"--{flag}={number}")
-
-
-@pytest.mark.parametrize("flag", ["waitNodes", "waitHead", "reconnectSeconds"])
-@pytest.mark.parametrize("number", [0, 1_000_000])
-def test_a_count_may_be_zero_and_a_million(flag: str, number: int) -> None:
-    assert not sentences(f"--{flag}={number}")
-
-
-def test_worker_may_be_given_several_times() -> None:
-    assert parsed("--worker=cpu --worker gpu --worker=cpu").settings.worker == ("cpu", "gpu")
-
-
-def test_the_same_flag_twice_with_one_value_is_no_mistake() -> None:
-    found = parsed("--port=6380 --clientPort=10002 --port=6380 --clientServerPort=10002")
-    assert (found.settings.port, found.settings.client_port, found.mistakes) == (6380, 10002, ())
-
-
-NO_PORT = "is not a port from 1 to 65535. Write for example"
-NO_SECONDS = "is not a whole number of seconds. Write for example"
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("--prot=6380", "args: there is no flag --prot=6380. Write --port."),
-        (
-            "--num-gpus=1",
-            "args: there is no flag --num-gpus=1. Write it in the annotation ray.volcano.sh/start-args, as it is an "
-            "option of `ray start`.",
-        ),
-        ("--Port=6380", "args: there is no flag --Port=6380. Write --port."),
-        ("--clientserverport=1", "args: there is no flag --clientserverport=1. Write --clientServerPort."),
-        ("--client-port=1", "args: there is no flag --client-port=1. Write --clientPort."),
-        ("port=6380", "args: there is no flag port=6380. Write --port."),
-        ("-Xport=1", "args: there is no flag -Xport=1. Write --port."),
-        ("--zzzzz", f"args: there is no flag --zzzzz. Write one of {ALL_FLAGS}."),
-        ("--logToStderr false", f"args: there is no flag false. Write one of {ALL_FLAGS}."),
-        ("--port=0", f"args: --port=0 {NO_PORT} --port=6379."),
-        ("--port=65536", f"args: --port=65536 {NO_PORT} --port=6379."),
-        ("--port=-1", f"args: --port=-1 {NO_PORT} --port=6379."),
-        ("--port=6.5", f"args: --port=6.5 {NO_PORT} --port=6379."),
-        ("--port=\N{ARABIC-INDIC DIGIT THREE}", f"args: --port=\N{ARABIC-INDIC DIGIT THREE} {NO_PORT} --port=6379."),
-        ("--port=²", f"args: --port=² {NO_PORT} --port=6379."),
-        ("--port=006379", f"args: --port=006379 {NO_PORT} --port=6379."),
-        ("--port=", f"args: --port= {NO_PORT} --port=6379."),
-        ("--dashboardPort=x", f"args: --dashboardPort=x {NO_PORT} --dashboardPort=8265."),
-        ("--clientPort=x", f"args: --clientPort=x {NO_PORT} --clientPort=10001."),
-        ("--clientServerPort=x", f"args: --clientServerPort=x {NO_PORT} --clientServerPort=10001."),
-        ("--metricsPort=x", f"args: --metricsPort=x {NO_PORT} --metricsPort=20080."),
-        ("--agentPort=x", f"args: --agentPort=x {NO_PORT} --agentPort=52365."),
-        ("--waitHead=-1", f"args: --waitHead=-1 {NO_SECONDS} --waitHead=1800."),
-        ("--waitHead=1000001", f"args: --waitHead=1000001 {NO_SECONDS} --waitHead=1800."),
-        ("--reconnectSeconds=1m", f"args: --reconnectSeconds=1m {NO_SECONDS} --reconnectSeconds=10."),
-        (
-            "--waitNodes=all",
-            "args: --waitNodes=all is not a whole number of nodes. Write for example --waitNodes=3.",
-        ),
-        (
-            "--logToStderr=yes",
-            "args: --logToStderr=yes is not true or false. Write for example --logToStderr=true.",
-        ),
-        ("--head=", "args: --head= is not the name of a task. Write for example --head=head."),
-        ("--worker=a,b", "args: --worker=a,b is not the name of one task. Write for example --worker=worker."),
-        (
-            "--headContainer=",
-            "args: --headContainer= is not the name of a container. Write for example --headContainer=head.",
-        ),
-        (
-            "--workerContainer=a,b",
-            "args: --workerContainer=a,b is not the name of a container. Write for example --workerContainer=worker.",
-        ),
-        ("--head", "args: --head has no value. Write --head=head."),
-        ("--port", "args: --port has no value. Write --port=6379."),
-        ("--waitNodes", "args: --waitNodes has no value. Write --waitNodes=3."),
-        (
-            "--port=6380 --port=6381",
-            "args: --port is given twice, as 6380 and as 6381. Keep one of them.",
-        ),
-        (
-            "--clientServerPort=10002 --clientPort=10003",
-            "args: --clientPort is given twice, as 10002 and as 10003. Keep one of them.",
-        ),
-        ("--head=a --head=b --head=c", "args: --head is given twice, as a and as b. Keep one of them."),
-        (
-            "--port=8265",
-            "args: port 8265 is asked for by --port and by --dashboardPort. Give one of them another number.",
-        ),
-        (
-            "--clientPort=52365",
-            "args: port 52365 is asked for by --clientPort and by --agentPort. Give one of them another number.",
-        ),
-        (
-            "--metricsPort=6379",
-            "args: port 6379 is asked for by --port and by --metricsPort. Give one of them another number.",
-        ),
-    ],
-)
-def test_a_mistake_is_one_sentence_that_says_what_to_write(text: str, sentence: str) -> None:
-    assert sentences(text) == [sentence]
-
-
-def test_a_name_with_a_space_around_it_is_a_mistake() -> None:
-    (mistake,) = settings.parse(["--head=head "], "args").mistakes
-    assert mistake.text == "args: --head=head  is not the name of a task. Write for example --head=head."
-
-
-def test_a_port_that_three_flags_ask_for_is_two_mistakes() -> None:
-    assert sentences("--port=7 --dashboardPort=7 --clientPort=7") == [
-        "args: port 7 is asked for by --port and by --dashboardPort. Give one of them another number.",
-        "args: port 7 is asked for by --port and by --clientPort. Give one of them another number.",
-    ]
-
-
-def test_every_mistake_is_found_at_once() -> None:
-    found = parsed("--prot=1 --port=x --waitHead=5 --head=a --head=b --metricsPort=8265 --agentPort")
-    assert [mistake.code for mistake in found.mistakes] == [
-        "unknown-flag",
-        "missing-value",
-        "bad-value",
-        "repeated-flag",
-        "same-port",
-    ]
-    assert (found.settings.wait_head, found.settings.port) == (5, 6379)
-
-
-@pytest.mark.parametrize(("text", "workers"), [("--worker=a,b --worker=c", ("c",)), ("--worker=a,b", ("worker",))])
-def test_a_bad_worker_is_none_of_the_workers(text: str, workers: tuple[str, ...]) -> None:
-    assert parsed(text).settings.worker == workers
-
-
-def test_a_bad_value_counts_as_not_given() -> None:
-    assert parsed("--port=x --worker= --waitHead=5").given == {"wait_head"}
-
-
-@pytest.mark.parametrize(
-    ("annotation", "words"),
-    [
-        ("", []),
-        ("--port=6380 --head=a", ["--port=6380", "--head=a"]),
-        ("--port='6380'\n  \"--head\"=a", ["--port=6380", "--head=a"]),
-    ],
-)
-def test_an_annotation_is_split_as_a_shell_would(annotation: str, words: list[str]) -> None:
-    assert settings.split(annotation, "args") == (words, ())
-
-
-def test_an_open_quotation_is_a_mistake() -> None:
-    words, (mistake,) = settings.split("--port='6380", "ray.volcano.sh/args")
-    assert words == []
-    assert mistake.text == (
-        'ray.volcano.sh/args cannot be split into words: "--port=\'6380" (No closing quotation). '
-        "Close the quotation, as a shell would want it."
+def test_a_switch_takes_no_value_from_the_next_word(text: str, value: bool) -> None:
+    found = read_flags(f"--logToStderr{text} --port=6380")
+    assert found == Parsed(
+        Settings(log_to_stderr=value, port=6380), dict.fromkeys(["log_to_stderr", "port"], ANNOTATION)
     )
 
 
+@pytest.mark.parametrize("flag", FLAGS, ids=[flag.name for flag in FLAGS])
+def test_a_flags_example_is_valid_and_shown_to_who_gives_no_value_or_a_wrong_one(flag: Flag) -> None:
+    assert not read_flags(f"--{flag.name}={flag.example}").mistakes
+    for name in (flag.name, *flag.other_names):
+        shown = {"flag": f"--{name}", "example": flag.example}
+        (wrong,) = read_flags(f"--{name}=").mistakes
+        assert wrong.code is Code.BAD_VALUE
+        assert fields(wrong) == {**shown, "found": "", "wanted": flag.kind.wanted}
+        missing = read_flags(f"--{name}").mistakes
+        expected = [] if name == "logToStderr" else [(Code.MISSING_VALUE, shown)]
+        assert [(mistake.code, fields(mistake)) for mistake in missing] == expected
+
+
 @pytest.mark.parametrize(
-    ("field", "flag"),
+    ("names", "good", "bad"),
     [
-        ("head", "--head"),
-        ("client_port", "--clientPort"),
-        ("dashboard_port", "--dashboardPort"),
-        ("log_to_stderr", "--logToStderr"),
+        (
+            "port dashboardPort clientPort metricsPort agentPort",
+            "1|65535",
+            "0|65536|-1|6.5|\N{ARABIC-INDIC DIGIT THREE}|²|006379|x",
+        ),
+        ("waitNodes waitHead reconnectSeconds", "0|1000000", "-1|1000001|1m|all|1.5"),
+        ("logToStderr", "false", "yes|1"),
+        ("head worker headContainer workerContainer", "a", "a,b|'a '|' a'"),
     ],
 )
-def test_a_field_is_named_by_the_flag_that_sets_it(field: str, flag: str) -> None:
-    assert settings.flag_of(field) == flag
+def test_a_value_is_of_its_flags_kind(names: str, good: str, bad: str) -> None:
+    for name in names.split():
+        assert not any(read_flags(f"--{name}={text}").mistakes for text in good.split("|"))
+        for text in bad.split("|"):
+            (mistake,) = read_flags(f"--{name}={text}").mistakes
+            assert (mistake.code, fields(mistake)["found"]) == (Code.BAD_VALUE, text.strip("'"))
+
+
+@pytest.mark.parametrize(
+    ("text", "workers"),
+    [
+        ("--worker=cpu --worker gpu --worker=cpu", ("cpu", "gpu")),
+        ("--worker=a,b --worker=c", ("c",)),
+        ("--worker=a,b", ("worker",)),
+    ],
+)
+def test_each_good_worker_counts_once(text: str, workers: tuple[str, ...]) -> None:
+    assert read_flags(text).settings.worker == workers
+
+
+@pytest.mark.parametrize(
+    ("word", "wanted"),
+    [
+        ("--prot=6380", "--port"),
+        ("--Port=6380", "--port"),
+        ("--clientserverport=1", "--clientServerPort"),
+        ("--client-port=1", "--clientPort"),
+        ("port=6380", "--port"),
+        ("-Xport=1", "--port"),
+        ("--zzzzz", f"one of {ALL_FLAGS}"),
+        ("false", f"one of {ALL_FLAGS}"),
+        ("--num-gpus=1", f"it in the annotation {START_ARGS}, because it is an option of `ray start`"),
+    ],
+)
+def test_what_is_no_flag_is_a_mistake_that_says_what_to_write(word: str, wanted: str) -> None:
+    (mistake,) = read_flags(f"--logToStderr {word}").mistakes
+    assert mistake.code is Code.UNKNOWN_FLAG
+    assert fields(mistake) == {"found": word, "wanted": wanted}
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("--port=6380 --port=6381", [("--port", "6380", "6381")]),
+        ("--clientServerPort=10002 --clientPort=10003", [("--clientPort", "10002", "10003")]),
+        ("--head=a --head=b --head=c", [("--head", "a", "b")]),
+        ("--port=7 --clientPort=8 --port=7 --clientServerPort=8", []),
+    ],
+)
+def test_a_flag_with_two_values_is_one_mistake(text: str, named: list[tuple[str, str, str]]) -> None:
+    found = read_flags(text).mistakes
+    assert codes(found) == [Code.REPEATED_FLAG] * len(named)
+    assert [tuple(fields(mistake).values()) for mistake in found] == named
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("--port=8265", [("8265", "--port", "--dashboardPort")]),
+        ("--clientPort=52365", [("52365", "--clientPort", "--agentPort")]),
+        ("--metricsPort=6379", [("6379", "--port", "--metricsPort")]),
+        (
+            "--port=7 --dashboardPort=7 --clientPort=7",
+            [("7", "--port", "--dashboardPort"), ("7", "--port", "--clientPort")],
+        ),
+    ],
+)
+def test_a_port_that_two_flags_have_is_a_mistake(text: str, pairs: list[tuple[str, str, str]]) -> None:
+    found = read_flags(text).mistakes
+    assert codes(found) == [Code.SAME_PORT] * len(pairs)
+    assert [tuple(fields(mistake).values()) for mistake in found] == pairs
+
+
+def test_every_mistake_is_found_at_once_and_its_flag_counts_as_not_given() -> None:
+    found = read_flags("--prot=1 --port=x --waitHead=5 --head=a --head=a --head=b --metricsPort=8265 --agentPort")
+    assert codes(found.mistakes) == ["unknown-flag", "missing-value", "bad-value", "repeated-flag", "same-port"]
+    assert found.settings == Settings(wait_head=5, head="a", metrics_port=8265)
+    assert set(found.given) == {"wait_head", "head", "metrics_port"}
+
+
+def test_an_open_quotation_is_a_mistake() -> None:
+    found = read_flags("--port='6380")
+    (mistake,) = found.mistakes
+    assert (found.settings, mistake.code, mistake.place) == (Settings(), Code.UNREADABLE, ANNOTATION)
+    assert fields(mistake) == {"found": "--port='6380", "why": "No closing quotation"}
+
+
+# The place of a flag
+
+
+def test_the_jobs_flags_come_first_and_each_word_of_theirs_has_a_place() -> None:
+    found = read_flags("--agentPort=6 --port=7", ("--port=6", "--nonsense", "--waitNodes=2"))
+    assert found.settings == Settings(port=6, wait_nodes=2, agent_port=6)
+    assert found.given == {"port": "spec.plugins.ray[0]", "wait_nodes": "spec.plugins.ray[2]", "agent_port": ANNOTATION}
+    assert [(mistake.code, mistake.place) for mistake in found.mistakes] == [
+        (Code.UNKNOWN_FLAG, "spec.plugins.ray[1]"),
+        (Code.REPEATED_FLAG, ANNOTATION),
+        (Code.SAME_PORT, ANNOTATION),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("word", "code"), [("--port=x", Code.BAD_VALUE), ("--port", Code.MISSING_VALUE), ("--port=8265", Code.SAME_PORT)]
+)
+def test_a_mistake_is_where_its_flag_is(word: str, code: Code) -> None:
+    for found, place in ((read_flags(word), ANNOTATION), (read_flags("", (word,)), "spec.plugins.ray[0]")):
+        assert [(mistake.code, mistake.place) for mistake in found.mistakes] == [(code, place)]
+
+
+def test_values_that_volray_settles_are_checked_against_the_users_own() -> None:
+    parsed = read_flags("--port=7 --nonsense")
+    assert with_values(parsed, {}) is parsed
+    found = with_values(parsed, {"client_port": 7})
+    assert (found.settings, codes(found.mistakes)) == (Settings(port=7, client_port=7), ["unknown-flag", "same-port"])
+    assert found.given == {"port": ANNOTATION, "client_port": ANNOTATION}
+
+
+# Flags of a whole cluster
 
 
 @pytest.mark.parametrize(
@@ -278,7 +226,7 @@ def test_a_field_is_named_by_the_flag_that_sets_it(field: str, flag: str) -> Non
         ("--waitNodes=3 --waitHead=0 --logToStderr", "", []),
     ],
 )
-def test_two_templates_must_agree_on_what_both_sides_of_a_connection_read(
+def test_templates_must_agree_on_cluster_wide_flags(
     first: str, second: str, differences: list[tuple[str, object, object]]
 ) -> None:
-    assert settings.disagreements(parsed(first).settings, parsed(second).settings) == differences
+    assert disagreements(read_flags(first).settings, read_flags(second).settings) == differences

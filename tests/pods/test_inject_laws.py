@@ -11,26 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.laws import LAW
-from tests.volcano_pods import container_of, env_of
+from tests.pods.nodes import COMMAND, SHM, made
+from tests.volcano_pods import container_of, env_of, injected
 from webhook.pods.inject import inject
 
 if TYPE_CHECKING:
     from webhook.names import Object
 
-COMMAND = "ray.volcano.sh/command"
 OURS = {"ray.volcano.sh/node-type", "ray.volcano.sh/injected"}
-OUR_ENV = [
-    "POD_IP",
-    "VOLRAY_POD_IP",
-    "RAY_ADDRESS",
-    "RAY_API_SERVER_ADDRESS",
-    "RAY_gcs_rpc_server_reconnect_timeout_s",
-    "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S",
-    "RAY_raylet_liveness_self_check_interval_ms",
-    "RAY_raylet_client_num_connect_attempts",
-    "RAY_raylet_client_connect_timeout_milliseconds",
-    "RAY_LOG_TO_STDERR",
-]
+OUR_ENV = [*env_of(made()), "RAY_LOG_TO_STDERR"]
 OUR_PORTS = [6379, 8265, 10001, 20080, 52365]
 OUR_PORT_NAMES = ["gcs", "dashboard", "client-server", "metrics", "agent", "gcs-ray", "metrics-ray"]
 
@@ -76,8 +65,7 @@ AMOUNTS = st.dictionaries(
 )
 RESOURCES = maybe(limits=AMOUNTS, requests=AMOUNTS)
 MOUNTS = unique(
-    st.fixed_dictionaries({"name": NAMES, "mountPath": st.sampled_from(["/a", "/b", "/dev/shm", "/dev/shm/"])}),  # noqa: S108
-    "mountPath",
+    st.fixed_dictionaries({"name": NAMES, "mountPath": st.sampled_from(["/a", "/b", SHM, f"{SHM}/"])}), "mountPath"
 )
 VOLUMES = unique(
     st.fixed_dictionaries(
@@ -88,36 +76,32 @@ VOLUMES = unique(
 PROBES = st.just({"exec": {"command": ["true"]}})
 COMMANDS = st.lists(WORDS, min_size=1, max_size=4)
 
-FLAGS = st.lists(
-    st.sampled_from(
-        [
-            "--port=6380",
-            "-dashboardPort 8266",
-            "--clientPort=10002",
-            "--metricsPort=15000",
-            "--agentPort=52366",
-            "--waitNodes=3",
-            "--waitHead 0",
-            "--reconnectSeconds='60'",
-            "--logToStderr",
-        ]
-    ),
-    unique=True,
-).map(" ".join)
-START_ARGS = st.lists(
-    st.sampled_from(
-        [
-            "--num-cpus=0",
-            "--num-gpus 1",
-            "--resources='{\"a\": 1}'",
-            "--node-name='$(POD_IP) $$'",
-            "--memory=1000000000",
-            "-v",
-            "--labels=a=b",
-        ]
-    ),
-    unique=True,
-).map(" ".join)
+
+def some_of(text: str) -> st.SearchStrategy[str]:
+    """Some of the options in a text that has one a line."""
+    return st.lists(st.sampled_from(text.strip().splitlines()), unique=True).map(" ".join)
+
+
+FLAGS = some_of("""
+--port=6380
+-dashboardPort 8266
+--clientPort=10002
+--metricsPort=15000
+--agentPort=52366
+--waitNodes=3
+--waitHead 0
+--reconnectSeconds='60'
+--logToStderr
+""")
+START_ARGS = some_of("""
+--num-cpus=0
+--num-gpus 1
+--resources='{"a": 1}'
+--node-name='$(POD_IP) $$'
+--memory=1000000000
+-v
+--labels=a=b
+""")
 ANNOTATIONS = st.builds(
     lambda user, ours: {**user, **ours},
     MAPS,
@@ -198,8 +182,7 @@ def pods(draw: st.DrawFn) -> Object:
 
 
 def patched(original: Object) -> Object:
-    made: Object = jsonpatch.apply_patch(original, list(inject(original, "team").operations))
-    return made
+    return injected(original, "team")
 
 
 def rays(one: Object) -> Object:
@@ -215,87 +198,76 @@ def starts_with(longer: list[Any], shorter: list[Any] | None) -> bool:
     return longer[: len(shorter or [])] == (shorter or [])
 
 
-def includes(larger: Object, smaller: Object | None) -> bool:
-    """All entries of the smaller map, in its order, before anything new."""
-    return starts_with(list(larger.items()), list((smaller or {}).items()))
-
-
 @LAW
 @given(pods())
-def test_every_pod_in_scope_is_injected(original: Object) -> None:
+def test_every_pod_in_scope_is_injected_with_what_ray_needs(original: Object) -> None:
     injection = inject(original, "team")
     assert injection.role == original["metadata"]["annotations"]["volcano.sh/task-spec"]
     assert injection.reason.code in {"injected", "injected-own"}
-    assert patched(original) != original
+    after = rays(patched(original))
+    assert set(env_of(after)) >= {"POD_IP", "RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"}
+    if not owns(original):
+        assert after["livenessProbe"]
+        assert after["readinessProbe"]
+        assert SHM in {mount["mountPath"].rstrip("/") for mount in after["volumeMounts"]}
+        new = [mount["name"] for mount in after["volumeMounts"][len(rays(original).get("volumeMounts") or []) :]]
+        assert set(new) <= {volume["name"] for volume in patched(original)["spec"].get("volumes") or []}
 
 
 @LAW
 @given(pods())
 def test_the_patch_is_small(original: Object) -> None:
-    """No operation stands on another's ground, so that their order does not matter, and none is without effect."""
-    paths = [operation["path"].split("/") for operation in inject(original, "team").operations]
+    """No operation is on another's ground, so that their order does not matter, and none is without effect."""
+    operations = inject(original, "team").operations
+    paths = [operation["path"].split("/") for operation in operations]
     for index, path in enumerate(paths):
         assert all(other[: len(path)] != path for place, other in enumerate(paths) if place != index)
-    made: Object = original
-    for operation in inject(original, "team").operations:
-        after: Object = jsonpatch.apply_patch(made, [operation])
-        assert after != made
-        made = after
+    assert jsonpatch.apply_patch(original, list(reversed(operations))) == patched(original)
+    current: Object = original
+    for operation in operations:
+        after: Object = jsonpatch.apply_patch(current, [operation])
+        assert after != current
+        current = after
 
 
 @LAW
 @given(pods())
-def test_labels_and_annotations_stay_in_their_order(original: Object) -> None:
-    metadata, before = patched(original)["metadata"], original["metadata"]
+def test_what_the_user_wrote_of_the_pod_stays_in_its_order(original: Object) -> None:
+    after = patched(original)
+    metadata, written = after["metadata"], original["metadata"]
     for key in ("labels", "annotations"):
-        assert includes(metadata[key], before.get(key))
-        assert set(metadata[key]) - set(before.get(key) or {}) <= OURS
-    assert {**metadata, "labels": 0, "annotations": 0} == {**before, "labels": 0, "annotations": 0}
+        assert starts_with(list(metadata[key].items()), list((written.get(key) or {}).items()))
+        assert set(metadata[key]) - set(written.get(key) or {}) <= OURS
+    assert {**metadata, "labels": 0, "annotations": 0} == {**written, "labels": 0, "annotations": 0}
+    spec, before, rays_own = after["spec"], original["spec"], rays(original)["name"]
+    assert starts_with(spec.get("volumes") or [], before.get("volumes"))
+    assert {**spec, "volumes": 0, "containers": 0} == {**before, "volumes": 0, "containers": 0}
+    for one, other in zip(spec["containers"], before["containers"], strict=True):
+        assert one["name"] == other["name"]
+        assert one == other or one["name"] == rays_own
 
 
 @LAW
 @given(pods())
-def test_lists_of_rays_container_keep_what_is_in_them_in_its_order(original: Object) -> None:
-    made, before = rays(patched(original)), rays(original)
+def test_what_the_user_wrote_of_rays_container_stays_in_its_order(original: Object) -> None:
+    after, before = rays(patched(original)), rays(original)
     for key in ("env", "ports", "volumeMounts"):
-        assert starts_with(made.get(key) or [], before.get(key))
-
-
-@LAW
-@given(pods())
-def test_everything_else_of_rays_container_stays(original: Object) -> None:
-    made, before = rays(patched(original)), rays(original)
-    ours = {"command", "args", "env", "ports", "volumeMounts"}
-    absent = {key for key in ("livenessProbe", "readinessProbe") if not before.get(key)}
-    assert {key: value for key, value in made.items() if key not in ours | absent} == {
-        key: value for key, value in before.items() if key not in ours | absent
-    }
-
-
-@LAW
-@given(pods())
-def test_everything_else_of_the_pod_stays(original: Object) -> None:
-    made, before = patched(original)["spec"], original["spec"]
-    assert starts_with(made.get("volumes") or [], before.get("volumes"))
-    rest = {"volumes": 0, "containers": 0}
-    assert {**made, **rest} == {**before, **rest}
-    ours = rays(original)["name"]
-    assert [one["name"] for one in made["containers"]] == [one["name"] for one in before["containers"]]
-    assert [one for one in made["containers"] if one["name"] != ours] == [
-        one for one in before["containers"] if one["name"] != ours
-    ]
+        assert starts_with(after.get(key) or [], before.get(key))
+    added = {"command", "args", "env", "ports", "volumeMounts"}
+    added |= {key for key in ("livenessProbe", "readinessProbe") if not before.get(key)}
+    assert {**after, **dict.fromkeys(added)} == {**before, **dict.fromkeys(added)}
 
 
 @LAW
 @given(pods())
 def test_a_kept_command_is_the_tail_of_the_new_argv(original: Object) -> None:
-    made, before = rays(patched(original)), rays(original)
+    after, before = rays(patched(original)), rays(original)
     own = [*(before.get("command") or []), *(before.get("args") or [])]
     mode = original["metadata"]["annotations"].get(COMMAND, "keep")
     if owns(original):
-        assert (made.get("command"), made.get("args")) == (before.get("command"), before.get("args"))
+        assert (after.get("command"), after.get("args")) == (before.get("command"), before.get("args"))
     else:
-        argv = [*made["command"], *made.get("args", [])]
+        argv = [*after["command"], *after.get("args", [])]
         assert [*argv[:2], argv[3]] == ["/bin/sh", "-c", "volray"]
         assert argv[4:] == ([] if mode == "replace" else own)
 
@@ -303,12 +275,12 @@ def test_a_kept_command_is_the_tail_of_the_new_argv(original: Object) -> None:
 @LAW
 @given(pods())
 def test_what_is_added_is_valid(original: Object) -> None:
-    made = patched(original)
-    container = rays(made)
+    after = patched(original)
+    container = rays(after)
     ports = container.get("ports") or []
     names = [port["name"] for port in ports if "name" in port]
     numbers = [(port["containerPort"], port.get("protocol", "TCP")) for port in ports]
-    volumes = [volume["name"] for volume in made["spec"].get("volumes") or []]
+    volumes = [volume["name"] for volume in after["spec"].get("volumes") or []]
     env = [variable["name"] for variable in container["env"]]
     assert len(set(names)) == len(names)
     assert all(0 < len(name) <= 15 for name in names)
@@ -320,41 +292,10 @@ def test_what_is_added_is_valid(original: Object) -> None:
 
 @LAW
 @given(pods())
-def test_what_ray_needs_is_there(original: Object) -> None:
-    made = rays(patched(original))
-    env = env_of(made)
-    assert set(env) >= {"POD_IP", "RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"}
-    if not owns(original):
-        assert {"livenessProbe", "readinessProbe"} <= set(made)
-        assert "/dev/shm" in {mount["mountPath"].rstrip("/") for mount in made["volumeMounts"]}  # noqa: S108
-        new = [mount["name"] for mount in made["volumeMounts"][len(rays(original).get("volumeMounts") or []) :]]
-        assert set(new) <= {volume["name"] for volume in patched(original)["spec"].get("volumes") or []}
-
-
-@LAW
-@given(pods())
-def test_injecting_twice_gives_nothing(original: Object) -> None:
+def test_a_pod_always_gives_the_same_bytes_and_an_injected_one_nothing(original: Object) -> None:
+    before = deepcopy(original)
+    first, second = (json.dumps(inject(one, "team").operations) for one in (original, before))
+    assert first == second
     again = inject(patched(original), "team")
     assert (again.operations, again.warnings, again.reason.code) == ((), (), "already-injected")
-
-
-@LAW
-@given(pods())
-def test_the_same_pod_gives_the_same_bytes(original: Object) -> None:
-    first, second = (json.dumps(inject(one, "team").operations) for one in (original, deepcopy(original)))
-    assert first == second
-
-
-@LAW
-@given(pods())
-def test_the_pod_is_not_changed(original: Object) -> None:
-    before = deepcopy(original)
-    patched(original)
     assert original == before
-
-
-@LAW
-@given(pods(), st.data())
-def test_the_operations_may_be_applied_in_any_order(original: Object, data: st.DataObject) -> None:
-    operations = data.draw(st.permutations(inject(original, "team").operations))
-    assert jsonpatch.apply_patch(original, list(operations)) == patched(original)

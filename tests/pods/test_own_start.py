@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from webhook.pods.flags import DEFAULTS, Settings, parse
-from webhook.pods.own_start import InEffect, Start, in_effect, told_flags, who_starts_ray
+from tests.pods.nodes import COMMAND, START_ARGS, codes, fields
+from webhook.pods.flag_parser import read_flags
+from webhook.pods.flags import DEFAULTS, Settings
+from webhook.pods.own_start import InEffect, Start, in_effect, told_ports, who_starts_ray
 from webhook.reasons import Code
 
 if TYPE_CHECKING:
-    from webhook.names import Object
-    from webhook.pods.roles import Role
-
-COMMAND = "ray.volcano.sh/command"
-START_ARGS = "ray.volcano.sh/start-args"
+    from webhook.names import Role
 
 
 def sh(script: str) -> list[str]:
@@ -28,7 +26,7 @@ def decided(argv: list[str], role: Role = "head", *, annotation: str | None = No
     return who_starts_ray(annotations, {"command": argv}, role)
 
 
-OWN = {
+STARTS = {
     "ray start": ["ray", "start", "--head"],
     "by its path": ["/opt/conda/bin/ray", "start"],
     "a global option": ["ray", "--logging-level=info", "start", "--head"],
@@ -52,10 +50,6 @@ OWN = {
     "long options": ["bash", "--rcfile", "c", "--login", "-c", "ray start"],
     "options after -c": ["bash", "-c", "-e", "ray start"],
     "after a semicolon": sh("cd /x&&ray start;sleep 1"),
-    "on another line": sh("set -e\n\nray start --head\npython a.py"),
-    "tabs": sh("ray\tstart"),
-    "a line that goes on": sh("ray \\\n  start --head"),
-    "in a subshell": sh("(ray start)"),
     "in a substitution": sh("x=$(ray start --head)"),
     "in backticks": sh("x=`ray start --head`"),
     "if": sh("if [ $VC_TASK_INDEX = 0 ]; then ray start --head; fi"),
@@ -89,28 +83,27 @@ OWN = {
 
 
 @pytest.mark.parametrize("role", ["head", "worker"])
-@pytest.mark.parametrize("argv", OWN.values(), ids=OWN)
+@pytest.mark.parametrize("argv", STARTS.values(), ids=STARTS)
 def test_a_command_that_starts_ray_is_known(argv: list[str], role: Role) -> None:
     start = decided(argv, role)
-    assert start.mode == "own"
-    assert [warning.code for warning in start.warnings] == [Code.OWN_START]
+    assert (start.mode, codes(start.warnings)) == ("own", [Code.OWN_START])
 
 
 @pytest.mark.parametrize(
-    "script", ["ulimit -n 65536; $KUBERAY_GEN_RAY_START_CMD", 'eval "${KUBERAY_GEN_RAY_START_CMD}"']
+    ("script", "ports"),
+    [
+        ("ulimit -n 65536; $KUBERAY_GEN_RAY_START_CMD", [6380, 8265, 10001]),
+        ('eval "${KUBERAY_GEN_RAY_START_CMD}"', [6380, 8265, 10001]),
+        ('echo "$KUBERAY_GEN_RAY_START_CMD"; python a.py', None),
+    ],
 )
-def test_a_start_in_a_variable_of_the_container_is_known(script: str) -> None:
+def test_a_start_in_a_variable_is_known_where_something_runs_it(script: str, ports: list[int] | None) -> None:
     """A pod copied from KubeRay starts Ray so; without the variable nothing shows that."""
     variable = {"name": "KUBERAY_GEN_RAY_START_CMD", "value": "ray start --head --port=6380 --block"}
-    start = who_starts_ray({}, {"command": ["/bin/bash", "-lc", "--"], "args": [script], "env": [variable]}, "head")
-    assert start.own is not None
-    assert [port.number for port in start.own.ports] == [6380, 8265, 10001]
-
-
-def test_a_variable_of_the_container_that_nothing_runs_starts_nothing() -> None:
-    variable = {"name": "HINT", "value": "ray start --head"}
-    container = {"command": sh('echo "$HINT"; python a.py'), "env": [variable, {"name": "A", "valueFrom": {}}]}
-    assert who_starts_ray({}, container, "head") == Start("keep")
+    container = {"command": ["/bin/bash", "-lc", "--"], "args": [script]}
+    start = who_starts_ray({}, {**container, "env": [variable, {"name": "A", "valueFrom": {}}]}, "head")
+    assert (start.own and [port.number for port in start.own.ports]) == ports
+    assert start.mode == ("keep" if ports is None else "own")
 
 
 @pytest.mark.parametrize("argv", [["ray", "start"], sh("ray start")])
@@ -132,8 +125,6 @@ KEPT = {
     "another word": sh("ray startup; ray start-all; ray start_all; ray symmetric-runner; raystart; ray-start"),
     "a user called ray": ["gosu", "ray", "start.sh"],
     "a comment": sh("# no ray start here: the plugin does it\nexec python train.py"),
-    "a comment after a command": sh("python a.py # ray start"),
-    "a comment after a line that goes on": sh("python a.py \\\n# ray start\nx"),
     "a quotation": sh("MESSAGE='ray start failed'; python a.py"),
     "an argument": sh("python a.py --prompt 'how does ray start?'"),
     "echo": sh("echo ray start; python a.py"),
@@ -162,20 +153,29 @@ KEPT = {
 
 @pytest.mark.parametrize("role", ["head", "worker"])
 @pytest.mark.parametrize("argv", KEPT.values(), ids=KEPT)
-def test_a_command_that_only_has_such_words_is_kept(argv: list[str], role: Role) -> None:
-    assert decided(argv, role) == Start("keep")
+def test_a_command_that_only_has_such_words_or_none_is_kept(argv: list[str], role: Role) -> None:
+    assert decided(argv, role) == who_starts_ray({}, {"command": None, "args": argv or None}, role) == Start("keep")
 
 
-@pytest.mark.parametrize("container", [{}, {"command": None, "args": None}])
-def test_without_a_command_volray_starts_ray(container: Object) -> None:
-    assert who_starts_ray({}, container, "head") == Start("keep")
+@pytest.mark.parametrize("argv", [STARTS["bash -c"], KEPT["a program"], []], ids=["starts Ray", "does not", "nothing"])
+@pytest.mark.parametrize("mode", ["keep", "own", "replace", "", "Own", "drop"])
+def test_the_annotation_overrules_the_command_and_another_is_a_mistake(argv: list[str], mode: str) -> None:
+    """Options for a start that is not volray's are warned of."""
+    start = who_starts_ray({COMMAND: mode, START_ARGS: "-v"}, {"command": argv}, "head")
+    is_mode = mode in {"keep", "own", "replace"}
+    assert start.mode == (mode if is_mode else "keep")
+    assert [(one.code, one.place, fields(one)) for one in start.mistakes] == (not is_mode) * [
+        (Code.UNKNOWN_COMMAND_MODE, f"metadata.annotations[{COMMAND}]", {"found": mode})
+    ]
+    assert [(one.code, one.place, fields(one)) for one in start.warnings] == (mode == "own") * [
+        (Code.START_ARGS_UNUSED, f"metadata.annotations[{START_ARGS}]", {"found": "-v"})
+    ]
 
 
-@pytest.mark.parametrize("argv", [OWN["bash -c"], KEPT["a program"]], ids=["starts Ray", "does not"])
-@pytest.mark.parametrize("said", ["keep", "own", "replace"])
-def test_the_annotation_overrules_the_command_without_a_warning(argv: list[str], said: str) -> None:
-    start = decided(argv, annotation=said)
-    assert (start.mode, start.mistakes, start.warnings) == (said, (), ())
+def test_without_an_annotation_the_commands_words_decide_about_a_start() -> None:
+    for argv, expected in ((["ray", "start"], [Code.OWN_START, Code.START_ARGS_UNUSED]), (["python"], [])):
+        assert codes(who_starts_ray({START_ARGS: "-v"}, {"command": argv}, "head").warnings) == expected
+        assert codes(who_starts_ray({}, {"command": argv}, "head").warnings) == expected[:1]
 
 
 @pytest.mark.parametrize(
@@ -188,45 +188,9 @@ def test_the_annotation_overrules_the_command_without_a_warning(argv: list[str],
         (["python", "-c", "os.system('ray  start')"], "ray start"),
     ],
 )
-def test_the_warning_names_the_words_and_both_annotations(argv: list[str], words: str) -> None:
+def test_the_warning_names_the_words(argv: list[str], words: str) -> None:
     (warning,) = decided(argv).warnings
-    assert warning.text == (
-        f"The command contains `{words}`, so volray starts no Ray beside it. Write ray.volcano.sh/command: keep if "
-        "volray should start Ray, or ray.volcano.sh/command: own to silence this."
-    )
-
-
-@pytest.mark.parametrize("said", ["", "Own", "drop"])
-@pytest.mark.parametrize("argv", [["python"], ["ray", "start"]])
-def test_another_annotation_is_a_mistake(said: str, argv: list[str]) -> None:
-    start = decided(argv, annotation=said)
-    assert start.mode == "keep"
-    assert [mistake.text for mistake in start.mistakes] == [
-        f"The annotation ray.volcano.sh/command is {said!r}. Write keep (volray starts Ray beside it), own (it starts "
-        "Ray itself) or replace (drop it), or leave the annotation out."
-    ]
-
-
-@pytest.mark.parametrize(
-    ("annotations", "argv", "is_told"),
-    [
-        ({}, ["ray", "start"], True),
-        ({COMMAND: "own"}, ["entry.sh"], True),
-        ({COMMAND: "keep"}, ["ray", "start"], False),
-        ({COMMAND: "replace"}, ["ray", "start"], False),
-        ({}, ["python"], False),
-    ],
-    ids=["by its words", "own", "keep", "replace", "no start"],
-)
-def test_options_for_a_start_that_is_not_volrays_are_warned_of(
-    annotations: dict[str, str], argv: list[str], is_told: bool
-) -> None:
-    start = who_starts_ray({**annotations, START_ARGS: "--num-cpus=0"}, {"command": argv}, "head")
-    texts = [warning.text for warning in start.warnings if warning.code is Code.START_ARGS_UNUSED]
-    assert texts == is_told * [
-        "ray.volcano.sh/start-args (--num-cpus=0) has no effect, as the container starts Ray itself. "
-        "Write the options in its own command, and drop the annotation."
-    ]
+    assert fields(warning) == {"words": words}
 
 
 # Ports
@@ -246,7 +210,6 @@ HEADS: dict[str, tuple[list[str], tuple[int | str | None, ...]]] = {
     "Ray's own": (["ray", "start", "--head"], RAYS),
     "two words": (["ray", "start", "--head", "--port", "6344", "--dashboard-port", "8260"], (6344, 8260, 10001)),
     "one word": (sh("ray start --head --port=6344 --ray-client-server-port=10009"), (6344, 8265, 10009)),
-    "quoted": (sh("ray start --head --port=\"6344\" --dashboard-port '8260'"), (6344, 8260, 10001)),
     "after --head": (sh("ray start --port=1 --head"), (1, 8265, 10001)),
     "the last of two": (sh("ray start --head --port=1 --port=2"), (2, 8265, 10001)),
     "among others": (
@@ -272,17 +235,11 @@ HEADS: dict[str, tuple[list[str], tuple[int | str | None, ...]]] = {
     "in a script that no shell can read": (sh("ray start --head --port=7 # it's\necho '"), (7, None, None)),
     "symmetric-run": (["ray", "symmetric-run", "--address", "$HEAD:6344", "--", "a", "--port=1"], (6344, 8265, 10001)),
     "symmetric-run, volray's address": (sh('ray symmetric-run --address "$RAY_ADDRESS" -- a'), (None, 8265, 10001)),
-    "symmetric-run, a variable": (
-        sh("ray symmetric-run --address=$HEAD --dashboard-port=1 -- a"),
-        ("--address=$HEAD", 1, 10001),
-    ),
+    "symmetric-run, $A": (sh("ray symmetric-run --address=$A --dashboard-port=1 -- a"), ("--address=$A", 1, 10001)),
     "head or worker": (sh("if a; then ray start --head --port=7; else ray start --address=b:8; fi"), (7, 8265, 10001)),
     "two heads alike": (sh("ray start --head --port=7 || ray start --head --port=7 -v"), (7, 8265, 10001)),
     "the default twice": (sh("ray start --head || ray start --head --port=6379"), RAYS),
-    "two heads": (
-        sh("ray start --head --port=7 || ray start --head"),
-        ("--port=7 or no --port", 8265, 10001),
-    ),
+    "two heads": (sh("ray start --head --port=7 || ray start --head"), ("--port=7 or no --port", 8265, 10001)),
     "a head that joins": (sh("ray start --address=b:8"), (None, None, None)),
     "a command in parts": (sh("C='ray start'; C=\"$C\"; C='ray start'; C+=' --head --port=7'; $C"), (7, 8265, 10001)),
 }
@@ -312,129 +269,98 @@ def test_the_port_that_a_worker_joins(script: str, port: int | None) -> None:
     assert (own.joins, own.ports) == (port, ())
 
 
-def effect(script: str, *flags: str, annotation: str | None = None) -> InEffect:
-    return in_effect(parse(flags, "args"), decided(sh(script), annotation=annotation))
-
-
-def test_ray_listens_where_its_own_command_says() -> None:
-    script = "ray start --head --port=6344 --dashboard-port=8260 --ray-client-server-port=9"
-    found = effect(script, "--metricsPort=5")
-    assert found == InEffect(Settings(port=6344, dashboard_port=8260, client_port=9, metrics_port=5))
-
-
-@pytest.mark.parametrize("annotation", ["keep", "replace"])
-def test_where_volray_starts_ray_the_flags_count(annotation: str) -> None:
-    assert effect("ray start --head --port=7", "--port=8", annotation=annotation) == InEffect(Settings(port=8))
-
-
-def test_an_own_start_that_the_command_does_not_show_is_where_the_flags_say() -> None:
-    assert effect("/entry.sh", "--port=8", annotation="own") == InEffect(Settings(port=8))
-
-
-def test_the_flags_that_say_the_same_need_no_warning() -> None:
-    assert effect("ray start --head --port=7", "--port=7") == InEffect(Settings(port=7))
+def effect(script: str, flags: str = "", annotation: str | None = None) -> InEffect:
+    return in_effect(read_flags(flags), decided(sh(script), annotation=annotation))
 
 
 @pytest.mark.parametrize(
-    ("options", "number", "words", "remedy"),
+    ("script", "flags", "annotation", "expected"),
     [
-        ("--port=7", 7, "--port=7", "--port=7"),
-        ("", 6379, "no --port", "--port=6379"),
+        (
+            "ray start --head --port=6344 --dashboard-port=8260 --ray-client-server-port=9",
+            "--metricsPort=5",
+            None,
+            Settings(port=6344, dashboard_port=8260, client_port=9, metrics_port=5),
+        ),
+        ("ray start --head --port=7", "--port=8", "keep", Settings(port=8)),
+        ("ray start --head --port=7", "--port=8", "replace", Settings(port=8)),
+        ("/entry.sh", "--port=8", "own", Settings(port=8)),
+        ("ray start --head --port=7", "--port=7", None, Settings(port=7)),
+        ("ray start --head --port=$P", "--port=7", None, Settings(port=7)),
     ],
-    ids=["a number", "Ray's default"],
 )
-def test_flags_that_say_otherwise_are_warned_of(options: str, number: int, words: str, remedy: str) -> None:
+def test_ray_listens_where_its_own_command_says_or_else_the_flags(
+    script: str, flags: str, annotation: str | None, expected: Settings
+) -> None:
+    assert effect(script, flags, annotation) == InEffect(expected)
+
+
+@pytest.mark.parametrize(("options", "number", "words"), [("--port=7", 7, "--port=7"), ("", 6379, "no --port")])
+def test_a_flag_of_another_port_is_warned_of(options: str, number: int, words: str) -> None:
     found = effect(f"ray start --head {options}", "--port=8")
-    assert found.settings == Settings(port=number)
-    assert [warning.text for warning in found.warnings] == [
-        f"The command starts Ray with {words}, so its port is {number}, but the Job has --port=8. "
-        f"Write {remedy} in plugins.ray or in ray.volcano.sh/args of every template, or --port=8 in the command."
-    ]
+    (warning,) = found.warnings
+    assert (found.settings, warning.code) == (Settings(port=number), Code.OWN_PORT_DIFFERS)
+    assert fields(warning) == {"words": words, "port": str(number), "flag": "--port", "said": "8", "option": "--port"}
 
 
 @pytest.mark.parametrize(
     ("option", "field", "lost", "flag"),
     [
-        ("--port=$P", "port", "RAY_ADDRESS and the container's port gcs are left out", "--port"),
+        ("--port=$P", "port", "RAY_ADDRESS and the container's port gcs are", "--port"),
         (
             "--dashboard-port=$P",
             "dashboard_port",
-            "RAY_API_SERVER_ADDRESS and the container's port dashboard are left out",
+            "RAY_API_SERVER_ADDRESS and the container's port dashboard are",
             "--dashboardPort",
         ),
-        (
-            "--ray-client-server-port=$P",
-            "client_port",
-            "the container's port client-server is left out",
-            "--clientPort",
-        ),
+        ("--ray-client-server-port=$P", "client_port", "The container's port client-server is", "--clientPort"),
     ],
 )
 def test_a_port_that_only_the_running_container_knows(option: str, field: str, lost: str, flag: str) -> None:
     found = effect(f"ray start --head {option}")
-    default = getattr(DEFAULTS, field)
-    assert (found.settings, found.unknown) == (DEFAULTS, frozenset({field}))
-    assert [warning.text for warning in found.warnings] == [
-        f"The command starts Ray with {option}, a port that is known only when it runs: {lost}, and the head's "
-        f"Service has {default}. Write the number in the command, or also as {flag}=N in ray.volcano.sh/args of "
-        "every template."
-    ]
-    assert effect(f"ray start --head {option}", f"{flag}=7") == InEffect(parse([f"{flag}=7"], "args").settings)
+    (warning,) = found.warnings
+    assert (found.settings, found.unknown, warning.code) == (DEFAULTS, frozenset({field}), Code.OWN_PORT_UNREADABLE)
+    default = str(getattr(DEFAULTS, field))
+    assert fields(warning) == {"found": option, "lost": f"{lost} left out", "flag": flag, "port": default}
 
 
 @pytest.mark.parametrize(
-    ("script", "flags"),
+    ("script", "ports"),
     [
         ("ray start --head", {}),
         ("ray start --head --port=6379 --dashboard-port=8265", {}),
         (
             "ray start --head --port=6344 --dashboard-port=8260 --ray-client-server-port=9",
-            {"port": "--port=6344", "dashboard_port": "--dashboardPort=8260", "client_port": "--clientPort=9"},
+            {"port": 6344, "dashboard_port": 8260, "client_port": 9},
         ),
         ("ray start --head --port=$P", {}),
         ("ray start --head $ARGS", {}),
         ("python a.py", {}),
     ],
 )
-def test_other_nodes_are_told_of_ports_that_are_not_the_default(script: str, flags: dict[str, str]) -> None:
-    assert told_flags(decided(sh(script))) == flags
+def test_other_nodes_are_told_of_ports_that_are_not_the_default(script: str, ports: dict[str, int]) -> None:
+    assert told_ports(decided(sh(script))) == ports
 
 
-@pytest.mark.parametrize(
-    "script",
-    [
-        "ray -a " * 50_000 + "starting '",
-        "ray " * 100_000 + "starting",
-        "cat <<E\n" + "ray start\n" * 20_000,
-        "eval " * 50_000 + "ray start",
-        "bash -c " * 50_000 + "ray start",
-        "env " * 50_000 + "ray start",
-        "ray start " * 50_000,
-        "$(ray starting " * 50_000,
-        "`ray starting " * 50_000,
-        "CMD='ray $CMD'; $CMD start",
-        "# ray start\n" * 50_000,
-        "ray start\n" + "${A " * 80_000,
-        "A='" + "ray x " * 20_000 + " start'\n" + "$A\n" * 40_000,
-        "".join(f"A{number}='ray start'\neval $A{number}\n" for number in range(10_000)),
-    ],
-    ids=[
-        "options",
-        "rays",
-        "document",
-        "eval",
-        "bash",
-        "env",
-        "starts",
-        "substitutions",
-        "backticks",
-        "itself",
-        "comments",
-        "braces without an end",
-        "a long variable, often",
-        "many variables",
-    ],
-)
+LONG = {
+    "options": "ray -a " * 50_000 + "starting '",
+    "rays": "ray " * 100_000 + "starting",
+    "document": "cat <<E\n" + "ray start\n" * 20_000,
+    "eval": "eval " * 50_000 + "ray start",
+    "bash": "bash -c " * 50_000 + "ray start",
+    "env": "env " * 50_000 + "ray start",
+    "starts": "ray start " * 50_000,
+    "substitutions": "$(ray starting " * 50_000,
+    "backticks": "`ray starting " * 50_000,
+    "itself": "CMD='ray $CMD'; $CMD start",
+    "comments": "# ray start\n" * 50_000,
+    "braces without an end": "ray start\n" + "${A " * 80_000,
+    "a long variable, often": "A='" + "ray x " * 20_000 + " start'\n" + "$A\n" * 40_000,
+    "many variables": "".join(f"A{number}='ray start'\neval $A{number}\n" for number in range(10_000)),
+}
+
+
+@pytest.mark.parametrize("script", LONG.values(), ids=LONG)
 def test_the_time_grows_with_the_text(script: str) -> None:
     """A pod of any content is answered within the apiserver's patience."""
     begin = time.process_time()

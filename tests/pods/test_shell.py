@@ -9,10 +9,7 @@ from webhook.pods import shell
 READ = {
     "words": ("a  b\tc", [["a", "b", "c"]]),
     "nothing": (" \n ;\n", []),
-    "separators": (
-        "a; b && c || d | e & f\ng |& h",
-        [["a"], ["b"], ["c"], ["d"], ["e"], ["f"], ["g"], ["h"]],
-    ),
+    "separators": ("a; b && c || d | e & f\ng |& h", [["a"], ["b"], ["c"], ["d"], ["e"], ["f"], ["g"], ["h"]]),
     "single quotes": ("a 'b ; c' '\"$x'", [["a", "b ; c", '"$x']]),
     "double quotes": ('a "b ; \'c\'" "\\"d\\" \\n $x"', [["a", "b ; 'c'", '"d" \\n $x']]),
     "quotes within a word": ("a--b='c d'\"e f\"g", [["a--b=c de fg"]]),
@@ -61,19 +58,7 @@ def test_a_here_document_belongs_to_its_command(script: str, expected: list[tupl
 
 
 @pytest.mark.parametrize(
-    "script",
-    ["a 'b", 'a "b', "a $(b", "a `b", 'a "$(b"', "a $((1", "a ${b", "$(" * 30 + ")" * 30, "$(" * 10_000],
-    ids=[
-        "single",
-        "double",
-        "substitution",
-        "backtick",
-        "in quotes",
-        "arithmetic",
-        "braces",
-        "too deep",
-        "far too deep",
-    ],
+    "script", ["a 'b", 'a "b', "a $(b", "a `b", 'a "$(b"', "a $((1", "a ${b", "$(" * 30 + ")" * 30, "$(" * 10_000]
 )
 def test_a_script_that_a_shell_would_refuse_is_an_error(script: str) -> None:
     with pytest.raises(ValueError, match=r"end|deep|not found"):

@@ -108,12 +108,12 @@ NOT_REVIEWS: dict[str, tuple[Any, str]] = {
         {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"},
         "request is missing, not an object.",
     ),
-    "no uid": (asking({}, uid=None), "request.uid is missing, not a text."),
-    "a uid that is a number": (asking({}, uid=1), "request.uid is 1, not a text."),
-    "no kind of object": (asking({}, kind={}), "request.kind.kind is missing, not a text."),
+    "no uid": (asking({}, uid=None), "request.uid is missing, not a string."),
+    "a uid that is a number": (asking({}, uid=1), "request.uid is 1, not a string."),
+    "no kind of object": (asking({}, kind={}), "request.kind.kind is missing, not a string."),
     "an object that is a text": (asking({}, object="pod"), "request.object is pod, not an object."),
-    "a namespace that is none": (asking({}, namespace=["a"]), "request.namespace is ['a'], not a text."),
-    "an operation that is none": (asking({}, operation=None), "request.operation is missing, not a text."),
+    "a namespace that is none": (asking({}, namespace=["a"]), "request.namespace is ['a'], not a string."),
+    "an operation that is none": (asking({}, operation=None), "request.operation is missing, not a string."),
 }
 
 

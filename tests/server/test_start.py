@@ -120,7 +120,7 @@ def assert_says_why(failure: Failure, *words: str) -> None:
 def test_a_failure_of_the_process_is_what_the_tests_below_look_at(start: Callable[..., Process]) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         process = start("--port", str(taken.getsockname()[1]))
-        assert_says_why(Failure(process.exit_status(), process.errors, process.output), "cannot be listened on")
+        assert_says_why(Failure(process.exit_status(), process.errors, process.output), "Cannot listen on")
 
 
 @pytest.mark.parametrize("option", ["--port", "--side-port"])
@@ -128,7 +128,7 @@ def test_a_port_in_use_is_a_sentence_and_status_1(option: str, tmp_path: Path) -
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = str(taken.getsockname()[1])
         found = failure(option, port, cert_dir=tmp_path / "certs")
-    assert_says_why(found, f"127.0.0.1 port {port}", "in use")
+    assert_says_why(found, f"Cannot listen on 127.0.0.1 port {port} (Address already in use). ")
 
 
 def nothing(_: Path) -> None:

@@ -1,7 +1,7 @@
-"""The HTTPS application: routes to the core.
+"""The HTTPS application that an apiserver calls, with one endpoint for each webhook.
 
-Each is an ASGI endpoint inside FastAPI: between a body and its answer stand no pydantic model, no dependency
-injection and no thread pool, which cost half of what a bare application reaches.
+The endpoints are bare ASGI applications inside FastAPI. Pydantic models, dependency injection and a
+thread pool between a request and its answer would cost half of the throughput.
 """
 
 from __future__ import annotations
@@ -30,89 +30,123 @@ if TYPE_CHECKING:
     from webhook.admission.metrics import Metrics
     from webhook.admission.review import Review, Verdict
 
-_VERDICTS: Final = {"/mutate": mutate, "/mutate-jobs": mutate_job, "/validate-jobs": validate_job}
+_WEBHOOKS: Final = {
+    "/mutate": mutate,
+    "/mutate-jobs": mutate_job,
+    "/validate-jobs": validate_job,
+}
 
-_JSON: Final = (b"content-type", b"application/json")
-_CLOSE: Final = (b"connection", b"close")
+_JSON_HEADER: Final = (b"content-type", b"application/json")
+_CLOSE_HEADER: Final = (b"connection", b"close")
 
 
 class Endpoint:
-    """POST an AdmissionReview, get one back.
+    """Answers each POST of an AdmissionReview with an AdmissionReview.
 
     Args:
-        path: Where it is, which is also its name in the metrics and in the log.
-        decide: The verdict on a review; it never raises.
-        metrics: Of the process.
-        health: Says whether connections are to be closed.
+        path: The path of the URL. It also names the webhook in the metrics and in the log.
+        decide: Returns the verdict on a review and never raises.
+        metrics: The metrics of the process.
+        health: Knows whether connections are to be closed.
     """
 
-    def __init__(self, path: str, decide: Callable[[Review], Verdict], metrics: Metrics, health: Health) -> None:
-        self.path, self.decide, self.metrics, self.health = path, decide, metrics, health
-        self.latency, self.in_flight = metrics.latency.labels(path), metrics.in_flight.labels(path)
+    def __init__(
+        self,
+        path: str,
+        decide: Callable[[Review], Verdict],
+        metrics: Metrics,
+        health: Health,
+    ) -> None:
+        self.path = path
+        self.decide = decide
+        self.metrics = metrics
+        self.health = health
+        # Looking up the labels of a metric costs more than counting, so it is done once.
+        self.latency = metrics.latency.labels(path)
+        self.in_flight = metrics.in_flight.labels(path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
+        """Answer one request."""
         with self.in_flight.track_inprogress():
             try:
                 _check_content_type(scope)
-                status, answer = 200, self._answer(await _body(receive))
+                body = await _read_body(receive)
+                answer = self._answer_review(body)
+                status = 200
             except ReviewError as error:
-                status, answer = error.status, _problem(error)
-                found = error.finding
-                log.event("no-review", webhook=self.path, status=status, reason=found.code, message=found.text)
+                answer = _error_body(error)
+                status = error.status
+                log.event(
+                    "no-review",
+                    webhook=self.path,
+                    status=status,
+                    reason=error.finding.code,
+                    message=error.finding.text,
+                )
         self.metrics.requests.labels(self.path, str(status)).inc()
         await _respond(send, status, answer, close=self.health.draining)
 
-    def _answer(self, body: bytes) -> bytes:
+    def _answer_review(self, body: bytes) -> bytes:
         start = perf_counter_ns()
-        asked = decode(body)
-        verdict = self.decide(asked)
-        answer = encode(asked.uid, verdict)
+        review = decode(body)
+        verdict = self.decide(review)
+        answer = encode(review.uid, verdict)
         nanoseconds = perf_counter_ns() - start
         self.latency.observe(nanoseconds / 1e9)
-        self.metrics.review(self.path, verdict)
-        _log_review(self.path, asked, verdict, nanoseconds // 1000)
+        self.metrics.count_review(self.path, verdict)
+        _log_review(self.path, review, verdict, nanoseconds // 1000)
         return answer
 
 
 def _check_content_type(scope: Scope) -> None:
-    found = next((value for name, value in scope["headers"] if name == b"content-type"), b"").decode("latin-1")
-    if found.partition(";")[0].strip().lower() != CONTENT_TYPE:
+    found = ""
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            found = value.decode("latin-1")
+            break
+    media_type = found.partition(";")[0].strip().lower()
+    if media_type != CONTENT_TYPE:
         raise ReviewError(415, finding(Code.CONTENT_TYPE, found=found))
 
 
-async def _body(receive: Receive) -> bytes:
-    chunks, size, more = [], 0, True
+async def _read_body(receive: Receive) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    more = True
     while more:
         message = await receive()
         chunk = message.get("body", b"")
         more = message.get("more_body", False)
         size += len(chunk)
+        # Checked with each chunk, so that a body without end does not fill the memory.
         if size > BODY_LIMIT:
             raise ReviewError(413, finding(Code.TOO_LARGE, limit=BODY_LIMIT))
         chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    return b"".join(chunks)
 
 
-def _problem(error: ReviewError) -> bytes:
+def _error_body(error: ReviewError) -> bytes:
     return orjson.dumps({"reason": error.finding.code, "message": error.finding.text})
 
 
 async def _respond(send: Send, status: int, body: bytes, *, close: bool) -> None:
-    """While draining every connection ends with its answer, so that the client opens the next one elsewhere."""
-    headers = [_JSON, (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, _CLOSE] if close else headers})
+    headers = [_JSON_HEADER, (b"content-length", str(len(body)).encode())]
+    # While draining, each connection ends with its answer, so the client opens the next one to
+    # another replica.
+    if close:
+        headers.append(_CLOSE_HEADER)
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-def _log_review(webhook: str, asked: Review, verdict: Verdict, microseconds: int) -> None:
-    """The line of one review, with the path that it came to; the uid is the one in the apiserver's audit log."""
+def _log_review(webhook: str, review: Review, verdict: Verdict, microseconds: int) -> None:
     log.event(
         "review",
         webhook=webhook,
-        uid=asked.uid,
-        namespace=asked.namespace,
-        name=asked.name,
+        # The apiserver's audit log has the same uid.
+        uid=review.uid,
+        namespace=review.namespace,
+        name=review.name,
         role=verdict.role,
         reason=verdict.reason,
         allowed=verdict.allowed,
@@ -123,9 +157,16 @@ def _log_review(webhook: str, asked: Review, verdict: Verdict, microseconds: int
 
 
 def create_app(metrics: Metrics, health: Health, *, ipv6: bool = False) -> FastAPI:
-    """The application that an apiserver calls."""
+    """Return the application that an apiserver calls.
+
+    Args:
+        metrics: The metrics of the process.
+        health: Knows whether connections are to be closed.
+        ipv6: The cluster's pods have IPv6 addresses first.
+    """
+    # Without the OpenAPI document FastAPI serves no pages of documentation either.
     app = FastAPI(title="volray", openapi_url=None)
-    for path, decide in _VERDICTS.items():
+    for path, decide in _WEBHOOKS.items():
         endpoint = Endpoint(path, partial(decide, ipv6=ipv6), metrics, health)
         app.router.routes.append(Route(path, endpoint, methods=["POST"]))
     return app

@@ -1,4 +1,4 @@
-"""Whether this process should get requests, and the plain HTTP port that says so."""
+"""Whether this process should receive requests, and the plain HTTP port that reports it."""
 
 from __future__ import annotations
 
@@ -17,29 +17,40 @@ if TYPE_CHECKING:
 
 @dataclass
 class Health:
-    """What /readyz looks at. The certificate's end and the clock come from outside."""
+    """The state behind /readyz.
+
+    Attributes:
+        now: Returns the time.
+        not_after: Returns when the serving certificate expires.
+        problems: What keeps the process from serving, by the part that found it.
+        draining: Whether the process is about to end.
+    """
 
     now: Callable[[], datetime]
     not_after: Callable[[], datetime]
     problems: dict[str, str] = field(default_factory=dict)
-    """What stands in the way, by the part that found it."""
     draining: bool = False
 
     def report(self, part: str, problem: str | None) -> None:
-        """Notes a part's problem, or that it has none any more."""
+        """Note the problem of a part. None means that the part has no problem any more."""
         if problem is None:
             self.problems.pop(part, None)
         else:
             self.problems[part] = problem
 
     def unready(self) -> list[str]:
-        """Why no request should come; empty when ready."""
-        expired = ["the certificate has expired"] if self.now() >= self.not_after() else []
-        return [*(["draining"] if self.draining else []), *expired, *self.problems.values()]
+        """Return why this process should receive no requests. The list is empty when it should."""
+        reasons: list[str] = []
+        if self.draining:
+            reasons.append("draining")
+        if self.now() >= self.not_after():
+            reasons.append("the certificate has expired")
+        reasons.extend(self.problems.values())
+        return reasons
 
 
 def create_side_app(metrics: Metrics, health: Health) -> FastAPI:
-    """Liveness, readiness and metrics, apart from the apiserver's port."""
+    """Return the application of the side port, with liveness, readiness and metrics."""
     app = FastAPI(title="volray side port", openapi_url=None)
 
     @app.get("/livez")
@@ -49,7 +60,9 @@ def create_side_app(metrics: Metrics, health: Health) -> FastAPI:
     @app.get("/readyz")
     async def readyz() -> PlainTextResponse:
         reasons = health.unready()
-        return PlainTextResponse("\n".join(reasons or ["ok"]) + "\n", status_code=503 if reasons else 200)
+        if reasons:
+            return PlainTextResponse("\n".join(reasons) + "\n", status_code=503)
+        return PlainTextResponse("ok\n")
 
     @app.get("/metrics")
     async def exposition() -> PlainTextResponse:

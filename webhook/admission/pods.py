@@ -1,4 +1,4 @@
-"""Review → Verdict: which requests are looked at, and what a pod's injection says to an apiserver."""
+"""The verdicts on pods, from the review of a pod to what an apiserver is told about it."""
 
 from __future__ import annotations
 
@@ -15,25 +15,33 @@ if TYPE_CHECKING:
 
 
 def mutate(review: Review, *, ipv6: bool = False) -> Verdict:
-    """The verdict on a review; never an exception: a fault of ours is a denied review whose trace the log keeps."""
+    """Return the verdict on a review of a pod.
+
+    It never raises. A fault of volray becomes a denial with a traceback for the log.
+    """
     if review.kind != "Pod":
-        return Verdict(Code.NOT_A_POD, warnings=finding(Code.NOT_A_POD, kind=review.kind).lines)
+        warnings = finding(Code.NOT_A_POD, kind=review.kind).lines
+        return Verdict(Code.NOT_A_POD, warnings=warnings)
     if review.operation != "CREATE":
         return Verdict(Code.NOT_CREATE)
     try:
-        return _injected(review, ipv6=ipv6)
+        return _inject_pod(review, ipv6=ipv6)
     except RefusedError as error:
         return Verdict(error.mistakes[0].code, allowed=False, message=str(error))
     except Exception:
         message = finding(Code.INTERNAL).text
-        return Verdict(Code.INTERNAL, allowed=False, message=message, trace=traceback.format_exc())
+        trace = traceback.format_exc()
+        return Verdict(Code.INTERNAL, allowed=False, message=message, trace=trace)
 
 
-def _injected(review: Review, *, ipv6: bool) -> Verdict:
+def _inject_pod(review: Review, *, ipv6: bool) -> Verdict:
     injection = inject(review.object, review.namespace, ipv6=ipv6)
+    warnings: list[str] = []
+    for warning in injection.warnings:
+        warnings.extend(warning.lines)
     return Verdict(
         injection.reason.code,
         role=injection.role,
         operations=injection.operations,
-        warnings=tuple(line for warning in injection.warnings for line in warning.lines),
+        warnings=tuple(warnings),
     )

@@ -1,4 +1,7 @@
-"""`volray adopted`: the live Jobs that need volray, to be seen before an upgrade or an uninstallation."""
+"""`volray adopted`, which lists the live Jobs that need volray.
+
+They are to be seen before an upgrade or an uninstallation.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +21,18 @@ if TYPE_CHECKING:
     from webhook.names import Object
 
 _PAGE: Final = 250
-"""Jobs in one answer: some megabytes, which an apiserver reads from its cache at once."""
+"""Jobs in one answer. They are a few megabytes, which an apiserver reads from its cache at once."""
 
 _HEADINGS: Final = ("NAMESPACE", "NAME", "PHASE", "NODES")
+_GAP: Final = "   "
 
 _FINISHED: Final = frozenset({"Completed", "Failed", "Terminated"})
-"""Phases after which no pod comes; an aborted Job may be resumed."""
+"""Phases after which Volcano makes no pod. Aborted is not among them, as such a Job can resume."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A Job, and how many Ray nodes it asks for."""
+    """A Job and how many Ray nodes it asks for."""
 
     namespace: str
     name: str
@@ -37,67 +41,89 @@ class Row:
 
 
 def adopted_jobs(api: Api, namespace: str | None) -> Iterator[Row]:
-    """The adopted Jobs that are not finished, of one namespace or (None) of all.
+    """Return the adopted Jobs that are not finished, in one namespace or (None) in all.
 
     Raises:
-        ApiError: The apiserver refused or did not answer.
+        ApiError: The apiserver refused the request or did not answer.
     """
-    for job in _jobs(api, namespace):
-        row = _row(job)
-        if row and row.phase not in _FINISHED:
+    for job in _every_job(api, namespace):
+        row = _adopted_job(job)
+        if row is not None and row.phase not in _FINISHED:
             yield row
 
 
-def _jobs(api: Api, namespace: str | None) -> Iterator[Object]:
+def _every_job(api: Api, namespace: str | None) -> Iterator[Object]:
     path = namespaced(JOBS, namespace) if namespace else JOBS
-    token = ""
+    token = None
     while True:
-        page = api.get(query(path, {"limit": _PAGE, "continue": token or None}))
+        page = api.get(query(path, {"limit": _PAGE, "continue": token}))
         yield from page.get("items") or ()
-        token = (page.get("metadata") or {}).get("continue") or ""
-        if not token:
+        metadata = page.get("metadata") or {}
+        token = metadata.get("continue") or None
+        if token is None:
             return
 
 
-def _row(job: Object) -> Row | None:
+def _adopted_job(body: Object) -> Row | None:
     try:
-        read = VolcanoJob.read(job)
+        job = VolcanoJob.read(body)
     except MalformedError:
         return None
-    if read.asks_for_ray or not read.is_labelled:
+    # A Job that still has plugins.ray runs with the in-tree plugin.
+    if job.asks_for_ray or not job.is_labelled:
         return None
-    phase = ((job.get("status") or {}).get("state") or {}).get("phase") or "Pending"
+    status = body.get("status") or {}
+    state = status.get("state") or {}
+    phase = state.get("phase") or "Pending"
     nodes = 0
-    for task in read.tasks:
+    for task in job.tasks:
         if task.role is not None and task.is_node:
             nodes += task.replicas
-    return Row(read.namespace, read.name, phase, nodes)
+    return Row(job.namespace, job.name, phase, nodes)
 
 
 def table(rows: Iterable[Row]) -> str:
-    """Columns as kubectl aligns them."""
-    lines = [_HEADINGS, *(tuple(map(str, astuple(row))) for row in rows)]
+    """Return the rows below their headings, in columns as kubectl aligns them."""
+    lines = [_HEADINGS]
+    for row in rows:
+        lines.append((row.namespace, row.name, row.phase, str(row.nodes)))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(_line(line, widths) for line in lines)
-
-
-def _line(cells: Iterable[str], widths: list[int]) -> str:
-    return "   ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+    aligned: list[str] = []
+    for line in lines:
+        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+        aligned.append(_GAP.join(cells).rstrip())
+    return "\n".join(aligned)
 
 
 @click.command()
-@click.option("-n", "--namespace", default="default", show_default=True, help="Where to look.")
-@click.option("-A", "--all-namespaces", is_flag=True, help="Look everywhere.")
+@click.option(
+    "-n",
+    "--namespace",
+    default="default",
+    show_default=True,
+    help="Namespace to look in.",
+)
+@click.option(
+    "-A",
+    "--all-namespaces",
+    is_flag=True,
+    help="Look in all namespaces.",
+)
 def adopted(namespace: str, all_namespaces: bool) -> None:
     """List the live Jobs that volray runs.
 
-    They were made from `plugins.ray` or from labelled templates and are not finished. Without volray their next pods
-    come without Ray: let them end, or keep volray, before you uninstall it.
+    They were adopted from `plugins.ray` or made from labelled templates, and they are not finished.
+    Without volray their next pods start without Ray. Before you uninstall volray, let them end.
     """
     from webhook.k8s.client import Client  # noqa: PLC0415 - half a second of imports
 
     try:
-        rows = sorted(adopted_jobs(Client.from_environment(), None if all_namespaces else namespace), key=astuple)
+        client = Client.from_environment()
+        found = adopted_jobs(client, None if all_namespaces else namespace)
+        rows = sorted(found, key=astuple)
     except VolrayError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(table(rows) if rows else "No adopted Jobs found.", err=not rows)
+    if rows:
+        click.echo(table(rows))
+    else:
+        click.echo("No adopted Jobs found.", err=True)

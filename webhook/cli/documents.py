@@ -1,4 +1,4 @@
-"""YAML documents as kubectl reads and writes them."""
+"""YAML documents, as kubectl reads and writes them."""
 
 from __future__ import annotations
 
@@ -25,115 +25,178 @@ _FLOAT: Final = re.compile(
 )
 _LETTER: Final = re.compile(r"[yYnN]$")
 _LIKE_A_NUMBER: Final = re.compile(
-    r"(?:[-+]?_*0_*[oObBxX][0-9a-fA-F_]+|[-+]?[0-9_]*\.?[0-9_]*(?:[eE][-+]?[0-9_]+)?|[-+]?\.(?:inf|Inf|INF))$"
+    r"(?:[-+]?_*0_*[oObBxX][0-9a-fA-F_]+"
+    r"|[-+]?[0-9_]*\.?[0-9_]*(?:[eE][-+]?[0-9_]+)?"
+    r"|[-+]?\.(?:inf|Inf|INF))$"
 )
-_SIGNS: Final = list("-+.0123456789")
 
-_READ_OTHERWISE: Final = {f"tag:yaml.org,2002:{tag}" for tag in ("timestamp", "value", "int", "float")}
+# The characters with which a number and a letter for true or false can begin.
+_NUMBER_STARTS: Final = list("-+.0123456789")
+_LETTERS: Final = list("yYnN")
 
-_UNREADABLE: Final = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
-"""What PyYAML raises: the later ones for a value that is not what its tag says (`!!bool maybe`), and for depth."""
+_STRING_TAG: Final = "tag:yaml.org,2002:str"
+_INTEGER_TAG: Final = "tag:yaml.org,2002:int"
+_FLOAT_TAG: Final = "tag:yaml.org,2002:float"
+_BOOLEAN_TAG: Final = "tag:yaml.org,2002:bool"
+
+# The types that PyYAML recognises in other scalars than kubectl does. The first two get kubectl's
+# patterns below. The others are strings to kubectl.
+_UNLIKE_KUBECTL: Final = {
+    _INTEGER_TAG,
+    _FLOAT_TAG,
+    "tag:yaml.org,2002:timestamp",
+    "tag:yaml.org,2002:value",
+}
+
+# PyYAML raises the later ones for a value that is not what its tag says, such as `!!bool maybe`,
+# and for deep nesting.
+_UNREADABLE: Final = (
+    yaml.YAMLError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+)
 
 _DEEPEST: Final = 200
 _LARGEST: Final = 1_000_000
 
 
 class _Loader(yaml.SafeLoader):
-    """As kubectl (go-yaml v2) reads: `2026-11-21`, `12:30` and `=` are texts, `1e3` is a number, `y` is true."""
+    """Reads scalars as kubectl (go-yaml v2) does.
+
+    `2026-11-21`, `12:30` and `=` are strings, `1e3` is a number, and `y` is true.
+    """
 
     bool_values: ClassVar = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
 
 
 class _Dumper(yaml.SafeDumper):
-    """With texts of several lines as blocks, and quotes around what any other parser would not take for a text."""
+    """Writes strings so that every other parser reads the same strings."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
-        """No anchors: kubectl would read them, people would not."""
+        """Return True, so that a repeated value is written again without an anchor.
+
+        kubectl would read anchors, but they are hard to read for people.
+        """
         return True
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    """Within quotes a break that only Unicode knows is escaped; as it stands, parsers disagree on it."""
-    style = '"' if _UNICODE_BREAKS.search(text) else "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+def _represent_string(dumper: yaml.SafeDumper, string: str) -> yaml.ScalarNode:
+    style = None
+    if _UNICODE_BREAKS.search(string):
+        # Parsers disagree on line breaks that only Unicode knows. Within quotes they are escaped.
+        style = '"'
+    elif "\n" in string:
+        style = "|"
+    return dumper.represent_scalar(_STRING_TAG, string, style=style)
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _READ_OTHERWISE]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", _INTEGER, _SIGNS)
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, _SIGNS)
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", _LETTER, list("yYnN"))
-_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _LIKE_A_NUMBER, _SIGNS)
-_Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", _LETTER, list("yYnN"))
-_Dumper.add_representer(str, _text)
+def _common_resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    """Return the resolvers of PyYAML, by first character, that agree with kubectl."""
+    common: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items():
+        common[first] = [pair for pair in resolvers if pair[0] not in _UNLIKE_KUBECTL]
+    return common
+
+
+_Loader.yaml_implicit_resolvers = _common_resolvers()
+_Loader.add_implicit_resolver(_INTEGER_TAG, _INTEGER, _NUMBER_STARTS)
+_Loader.add_implicit_resolver(_FLOAT_TAG, _FLOAT, _NUMBER_STARTS)
+_Loader.add_implicit_resolver(_BOOLEAN_TAG, _LETTER, _LETTERS)
+
+# The writer quotes a string that any of its resolvers takes for something else. These two add what
+# other parsers take for a number, or for true or false.
+_Dumper.add_implicit_resolver(_FLOAT_TAG, _LIKE_A_NUMBER, _NUMBER_STARTS)
+_Dumper.add_implicit_resolver(_BOOLEAN_TAG, _LETTER, _LETTERS)
+_Dumper.add_representer(str, _represent_string)
 
 
 def split(text: str) -> list[str]:
-    """The documents of a stream, each as it stands, without the empty ones."""
-    return [part for part in _SEPARATOR.split(text) if any(_is_content(line) for line in part.splitlines())]
+    """Return the documents of a stream, each unchanged, and leave out the empty ones."""
+    parts: list[str] = []
+    for part in _SEPARATOR.split(text):
+        if any(_is_content(line) for line in part.splitlines()):
+            parts.append(part)
+    return parts
 
 
 def _is_content(line: str) -> bool:
-    return bool(line.strip()) and not line.lstrip().startswith("#")
+    stripped = line.strip()
+    return stripped != "" and not stripped.startswith("#")
 
 
 def load(text: str) -> Any:
-    """One document.
+    """Return what a document holds.
 
     Raises:
-        DocumentError: Where and why it cannot be read.
+        DocumentError: The document cannot be read. The message says where and why.
     """
     try:
-        document = _parsed(text)
+        document = _parse_document(text)
     except _UNREADABLE as error:
         raise DocumentError(
-            f"This is no YAML ({_why(error)}). Correct it, or see what `kubectl create --dry-run=client` says."
+            f"This is not valid YAML ({_yaml_problem(error)}). Correct it. "
+            "`kubectl create --dry-run=client -f FILE` checks it too."
         ) from error
-    if not _is_finite(document):
+    if not _is_bounded(document):
         raise DocumentError(
-            f"It is nested more than {_DEEPEST} deep, or its aliases repeat too much. Write it out, and flatter."
+            f"The document is nested more than {_DEEPEST} levels deep, or its aliases repeat too "
+            "much. Write it with less nesting and without aliases."
         )
     return document
 
 
-def _parsed(text: str) -> Any:
-    """JSON as JSON: PyYAML takes neither its tabs nor a character that is escaped as two."""
+def _parse_document(text: str) -> Any:
+    # PyYAML reads neither tabs between JSON values nor a character that is escaped as two.
     if text.lstrip().startswith("{"):
         with suppress(ValueError):
             return json.loads(text)
     return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
 
 
-def _why(error: Exception) -> str:
+def _yaml_problem(error: Exception) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem and error.problem_mark:
         return f"line {error.problem_mark.line + 1}: {error.problem}"
     return " ".join(str(error).split())
 
 
-def _is_finite(document: Any) -> bool:
-    """Whether it can be written out: aliases may make much, or no end, of little."""
-    level, left = [document], _LARGEST
+def _is_bounded(document: Any) -> bool:
+    """Return whether a document can be written out.
+
+    Aliases let a short text stand for a huge document, or for one without end.
+    """
+    level = [document]
+    left = _LARGEST
     for _ in range(_DEEPEST):
-        level = list(islice(chain.from_iterable(map(_children, level)), left))
+        values = chain.from_iterable(map(_values_within, level))
+        level = list(islice(values, left))
         left -= len(level)
-        if not level or not left:
-            break
-    return not level
+        if not level:
+            return True
+        if not left:
+            return False
+    return False
 
 
-def _children(value: Any) -> Iterable[Any]:
+def _values_within(value: Any) -> Iterable[Any]:
     if isinstance(value, dict):
         return value.values()
-    return value if isinstance(value, list) else ()
+    if isinstance(value, list):
+        return value
+    return ()
 
 
 def dump(document: Any) -> str:
-    """One document, its keys in their order."""
+    """Return a document as YAML, with its keys in their order."""
+    # With a smaller width PyYAML would break long strings into several lines.
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**9)
 
 
 def join(documents: Iterable[str]) -> str:
-    """A stream of documents."""
-    return "---\n".join(text if text.endswith("\n") else text + "\n" for text in documents)
+    """Return the documents as one stream."""
+    ended: list[str] = []
+    for document in documents:
+        end = "" if document.endswith("\n") else "\n"
+        ended.append(document + end)
+    return "---\n".join(ended)

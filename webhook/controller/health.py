@@ -87,7 +87,7 @@ class SideServer(ThreadingHTTPServer):
     """Answers /livez, /readyz and /metrics.
 
     Raises:
-        AddressError: The port cannot be had.
+        AddressError: It is not possible to listen on the port.
     """
 
     daemon_threads = True
@@ -98,9 +98,7 @@ class SideServer(ThreadingHTTPServer):
         try:
             super().__init__((host, port), _Handler)
         except OSError as error:
-            raise AddressError(
-                f"{host} port {port} cannot be listened on ({error.strerror}). Choose another."
-            ) from error
+            raise AddressError(host, port, str(error.strerror)) from error
 
     def start(self) -> None:
         """Serve in a thread that ends with the process."""

@@ -125,7 +125,7 @@ class Controller:
 
         Raises:
             NotLeadingError: The lease was lost, so a new process has to begin anew.
-            AddressError: The side port cannot be had.
+            AddressError: It is not possible to listen on the side port.
         """
         side = SideServer(self.options.side_host, self.options.side_port, self.health, self.metrics)
         side.start()
@@ -145,7 +145,7 @@ class Controller:
         electing = _start_thread("election", self._elect)
         while not self.stop.wait(self.options.resync_seconds):
             self._resync()
-        self._end(reconciling, electing)
+        self._finish(reconciling, electing)
         side.shutdown()
         side.server_close()
         if self._lost is not None:
@@ -155,7 +155,7 @@ class Controller:
         """Return how many keys wait to be reconciled."""
         return sum(map(len, self._queues.values()))
 
-    def _end(self, reconciling: list[Thread], electing: Thread) -> None:
+    def _finish(self, reconciling: list[Thread], electing: Thread) -> None:
         """Finish the keys at work under the lease, and only then give the lease back."""
         self.health.stopping = True
         for queue in self._queues.values():
@@ -327,7 +327,7 @@ def run(options: Options) -> None:
 
     Raises:
         NotLeadingError: The lease was lost.
-        AddressError: The side port cannot be had.
+        AddressError: It is not possible to listen on the side port.
         ApiError: There is no apiserver to talk to.
     """
     controller = assemble(Client.from_environment(), options)

@@ -1,7 +1,7 @@
 """Make a Ray Job of a new Volcano Job, as a JSON Patch.
 
-`plugins.ray` goes, and the label and the flags are written into the templates. Before Volcano 1.13 the
-entry would be refused, and later the in-tree plugin would act on it.
+`plugins.ray` goes, and the label and the flags are written into the templates. Before Volcano 1.13
+the entry would be refused, and later the in-tree plugin would act on it.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 OPTED_IN: Final = "true"
 
 TOLD_AT_ADOPTION: Final = frozenset({Code.ONLY_CONTAINER, Code.NO_WORKER_PODS, Code.SVC_ADDED})
-"""The warnings that only the Job as the user wrote it shows. Adoption and Volcano's own webhook settle
-what they are about, so a stored Job does not have them."""
+"""The warnings that only the Job as the user wrote it shows.
+
+Adoption and Volcano's own webhook settle what they are about, so a stored Job does not have them.
+"""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ def adopt(job: VolcanoJob, *, ipv6: bool = False) -> Adoption:
         ipv6: The cluster's pods have IPv6 addresses first.
 
     Raises:
-        RefusedError: The Job asks for Ray and is wrong. After adoption, a mistake could not be told at
+        RefusedError: The Job asks for Ray and is wrong. After adoption, a mistake could not be
+        told at
             the place where the user wrote it.
     """
     if job.is_declined:

@@ -1,6 +1,7 @@
 """The one report on a Job: everything that is wrong or doubtful about it.
 
-The webhook, the controller's Events, `volray inject` and the judging of templates print this report.
+The webhook, the controller's Events, `volray inject` and the judging of templates print this
+report.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ class Report:
         """Return the findings that `other` lacks.
 
         An update that only scales a Job must not be refused for mistakes that an earlier release
-        accepted. A Job may be scaled below its --waitNodes with a warning, because a running head has
-        counted its nodes already.
+        accepted. A Job may be scaled below its --waitNodes with a warning, because a running head
+        has counted its nodes already.
         """
         known = set(other.findings)
         new: list[Finding] = []
@@ -132,7 +133,9 @@ def _unlabelled_workers(job: VolcanoJob) -> Iterator[Finding]:
         if not task.is_node:
             place = task.place_in_template(f"metadata.labels[{OPT_IN}]")
             yaml = f'labels: {{{OPT_IN}: "true"}}'
-            yield finding(Code.UNLABELLED_NODE, place=place, task=task.name, role=task.role, yaml=yaml)
+            yield finding(
+                Code.UNLABELLED_NODE, place=place, task=task.name, role=task.role, yaml=yaml
+            )
 
 
 def _once(findings: Iterable[Finding]) -> Iterator[Finding]:

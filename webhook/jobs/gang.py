@@ -1,10 +1,12 @@
-"""The pods that Volcano will not make or not schedule: missing replicas, and a gang that waits for itself.
+"""The pods that Volcano will not make or not schedule.
 
-Sources: volcano 1.8.2 and 1.14.1, pkg/webhooks/admission/jobs/mutate/mutate_job.go (the defaults of
-minAvailable), pkg/controllers/job/job_controller_actions.go `waitDependsOnTaskMeetCondition` (pods of a
-task with dependsOn are made once `minAvailable` pods of the tasks named there are ready),
-pkg/scheduler/api/job_info.go `CheckTaskValid` and `ValidTaskNum` (no pod of a gang is scheduled before
-all pods that the gang needs were made).
+A worker task may lack its replicas, and a gang may wait for itself.
+
+Sources: volcano 1.8.2 and 1.14.1, pkg/webhooks/admission/jobs/mutate/mutate_job.go (the defaults
+of minAvailable), pkg/controllers/job/job_controller_actions.go `waitDependsOnTaskMeetCondition`
+(pods of a task with dependsOn are made once `minAvailable` pods of the tasks named there are
+ready), pkg/scheduler/api/job_info.go `CheckTaskValid` and `ValidTaskNum` (no pod of a gang is
+scheduled before all pods that the gang needs were made).
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ _ANY: Final = "any"
 def missing_replicas(job: VolcanoJob) -> Iterator[Finding]:
     """Yield a warning for each worker task without `replicas`, where people expect 1 (volcano#915).
 
-    A task that Volcano's mutator wrote back has lost an explicit `replicas: 0`, which Go leaves out,
-    and got a `minAvailable`. So there is no warning about a task with a minAvailable.
+    A task that Volcano's mutator wrote back has lost an explicit `replicas: 0`, which Go leaves
+    out, and got a `minAvailable`. So there is no warning about a task with a minAvailable.
     """
     for task in job.workers:
         left_out = task.body.get("replicas") is None and task.body.get("minAvailable") is None

@@ -90,9 +90,9 @@ class Task:
     def replicas(self) -> int:
         """The number of pods that Volcano makes.
 
-        A missing field is 0. The API has a plain int32 (apis pkg/apis/batch/v1alpha1/job.go), the CRD
-        only a minimum (config/crd/volcano/bases/batch.volcano.sh_jobs.yaml), and Volcano's mutating
-        webhook fills in only minAvailable and maxRetry beside it
+        A missing field is 0. The API has a plain int32 (apis pkg/apis/batch/v1alpha1/job.go), the
+        CRD only a minimum (config/crd/volcano/bases/batch.volcano.sh_jobs.yaml), and Volcano's
+        mutating webhook fills in only minAvailable and maxRetry beside it
         (pkg/webhooks/admission/jobs/mutate/mutate_job.go). 1.8.2 and 1.14.1 are alike in this.
         """
         return self.body.get("replicas") or 0
@@ -211,7 +211,9 @@ def _read_tasks(spec: Object, *, is_declined: bool) -> tuple[Task, ...]:
     return tuple(_settled(task, shared) for task in tasks)
 
 
-def _read_task(name: str, body: Object, plugin_words: tuple[str, ...], *, will_be_adopted: bool) -> Task:
+def _read_task(
+    name: str, body: Object, plugin_words: tuple[str, ...], *, will_be_adopted: bool
+) -> Task:
     template = body["template"]
     labels, annotations = labels_of(template), annotations_of(template)
     written = read_flags(annotations.get(ARGS, ""), plugin_words)
@@ -233,8 +235,8 @@ def _read_task(name: str, body: Object, plugin_words: tuple[str, ...], *, will_b
 def _settled_for_all(nodes: list[Task]) -> dict[str, Any]:
     """Return what a head decides for every node, unless the user has set it in any template.
 
-    A worker's pod does not show the head's environment, which decides how long each node waits for a
-    head that comes back, nor the ports of a Ray that the head's own command starts.
+    A worker's pod does not show the head's environment, which decides how long each node waits for
+    a head that comes back, nor the ports of a Ray that the head's own command starts.
     """
     given = {setting for task in nodes for setting in task.written.given}
     settled: dict[str, Any] = {}

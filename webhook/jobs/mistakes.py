@@ -35,7 +35,7 @@ def mistakes(job: VolcanoJob) -> list[Finding]:
 
 
 def labelled_not_adopted(job: VolcanoJob) -> Iterator[Finding]:
-    """Yield the contradiction of a Job that is kept for the in-tree plugin and carries the label."""
+    """Yield the mistake of a Job that is kept for the in-tree plugin and has the label."""
     for task in job.tasks:
         if task.is_labelled:
             place = annotation_place(ADOPT)
@@ -65,7 +65,9 @@ def _unlabelled_head(job: VolcanoJob) -> Iterator[Finding]:
     for head in job.heads:
         if labelled and not head.is_labelled:
             place = head.place_in_template(f"metadata.labels[{OPT_IN}]")
-            yield finding(Code.HEAD_NOT_LABELLED, place=place, task=labelled[0].name, head=head.name)
+            yield finding(
+                Code.HEAD_NOT_LABELLED, place=place, task=labelled[0].name, head=head.name
+            )
 
 
 def _missing_workers(job: VolcanoJob) -> Iterator[Finding]:

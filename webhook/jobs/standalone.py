@@ -65,11 +65,11 @@ def inject_job(body: Object, namespace: str, *, with_pods: bool = False) -> Inje
     """Return the Job for a cluster that has no volray, with its head Service.
 
     The templates are those of a cluster that has volray. The opt-in label and `plugins.ray` go, so
-    that an installed volray and the in-tree plugin both leave such a Job alone. The Job given is not
-    changed.
+    that an installed volray and the in-tree plugin both leave such a Job alone. The Job given is
+    not changed.
 
-    A Job without `plugins.ray` and without a label has a task that is named as a head, and was given
-    to `volray inject` for that. It is treated as if it asked for Ray.
+    A Job without `plugins.ray` and without a label has a task that is named as a head, and was
+    given to `volray inject` for that. It is treated as if it asked for Ray.
 
     Args:
         body: The Job.
@@ -125,8 +125,8 @@ def _plugins(job: VolcanoJob) -> Object:
 def _injection(job: VolcanoJob, task: Task) -> Injection:
     """Return what becomes of a task's pods.
 
-    A worker without the label does not reach the webhook of a cluster that has volray. The report has
-    a warning about it.
+    A worker without the label does not reach the webhook of a cluster that has volray. The report
+    has a warning about it.
     """
     if task.role is not None and not task.is_node:
         return Injection(other_task(task.name, task.written.settings), task.role)
@@ -157,7 +157,9 @@ def _template(job: VolcanoJob, task: Task, injection: Injection) -> Object:
     return {**template, "metadata": metadata, "spec": spec}
 
 
-def _new_entries(patched: Mapping[str, str], before: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+def _new_entries(
+    patched: Mapping[str, str], before: Mapping[str, str], own: Mapping[str, str]
+) -> dict[str, str]:
     """Return the labels or annotations that the user wrote or injection added."""
     entries: dict[str, str] = {}
     for key, value in patched.items():

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 FLOW_GROUP: Final = "flow.volcano.sh"
 TRAINING_GROUP: Final = "training.volcano.sh"
-TEMPLATE_KINDS: Final = frozenset({(API_GROUP, "CronJob"), (FLOW_GROUP, "JobTemplate"), (TRAINING_GROUP, "HyperJob")})
+TEMPLATE_KINDS: Final = frozenset(
+    {(API_GROUP, "CronJob"), (FLOW_GROUP, "JobTemplate"), (TRAINING_GROUP, "HyperJob")}
+)
 
 _SCHEDULED: Final = "-00000000"
 """What a CronJob appends to its name: minutes since 1970 (cronjob_controller_util.go)."""

@@ -1,9 +1,9 @@
 """Put back into an update of an adopted Job what the request leaves out, as a JSON Patch.
 
-Volcano lets an update change `minAvailable`, `tasks[*].replicas` and `priorityClassName`, and compares
-the rest deeply. A file that is applied again has neither the stamps of volray nor the defaults of
-Volcano's own webhook, which fills them in only at creation. Its list of tasks replaces the whole of the
-live one, because the list is atomic.
+Volcano lets an update change `minAvailable`, `tasks[*].replicas` and `priorityClassName`, and
+compares the rest deeply. A file that is applied again has neither the stamps of volray nor the
+defaults of Volcano's own webhook, which fills them in only at creation. Its list of tasks replaces
+the whole of the live one, because the list is atomic.
 """
 
 from __future__ import annotations
@@ -75,9 +75,10 @@ def restore(job: VolcanoJob, old: VolcanoJob) -> tuple[Object, ...]:
 def _timestamps(job: Object, old: Object) -> Iterator[Object]:
     """Yield the operations that undo the bookkeeping of a request that changes nothing.
 
-    The apiserver notes the fields' managers before admission. With a new time there, or with an empty
-    map of annotations, it writes an object that is otherwise the same as before (seen with server-side
-    apply each time, and at the first client-side one, where the order of the managers changes).
+    The apiserver notes the fields' managers before admission. With a new time there, or with an
+    empty map of annotations, it writes an object that is otherwise the same as before (seen with
+    server-side apply each time, and at the first client-side one, where the order of the managers
+    changes).
     """
     new, before, path = job["metadata"], old["metadata"], patch.pointer("metadata")
     if not is_same(_stable(new), _stable(before)):
@@ -101,7 +102,7 @@ def _stable(metadata: Object) -> Object:
 
 
 def _settled_fields(tasks: Iterable[Task]) -> set[str]:
-    """Return the fields that adoption may have settled, the ports of a head's own start included."""
+    """Return the fields that adoption may have settled, with the ports of a head's own start."""
     settled = set(_SETTLED)
     for task in tasks:
         own = task.container.start.own if task.container is not None else None
@@ -196,7 +197,7 @@ def _wanted_plugins(job: VolcanoJob, before: Object) -> Object:
 
 
 def _wanted_volumes(volumes: list[Object], before: list[Object]) -> list[Object]:
-    """Return the volumes with the names of claims, which Volcano's controller writes into the spec."""
+    """Return the volumes with the claims that Volcano's controller names in the spec."""
     if len(before) != len(volumes):
         return volumes
     wanted: list[Object] = []

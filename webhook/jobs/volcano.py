@@ -1,8 +1,8 @@
 """What Volcano makes of a Job: its pods, with the Job's volumes and Volcano's defaults.
 
-Source: volcano pkg/controllers/job/job_controller_util.go `createJobPod`, job_controller_actions.go
-`createJobIOIfNotExist`, pkg/webhooks/admission/jobs/mutate/mutate_job.go (1.8.2 and 1.14.1 are alike),
-and pods recorded from Volcano 1.14.
+Source: volcano pkg/controllers/job/job_controller_util.go `createJobPod`,
+job_controller_actions.go `createJobIOIfNotExist`, pkg/webhooks/admission/jobs/mutate/mutate_job.go
+(1.8.2 and 1.14.1 are alike), and pods recorded from Volcano 1.14.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _SCHEDULER: Final = "volcano"
 def pod_of(job: VolcanoJob, task: Task, index: int = 0) -> Object:
     """Return the pod that Volcano makes of a task, without what its plugins and the apiserver add.
 
-    A Ray node has the opt-in label, and the flags of `plugins.ray` and those that volray settles in its
-    annotation, as after the Job's adoption.
+    A Ray node has the opt-in label, and the flags of `plugins.ray` and those that volray settles
+    in its annotation, as after the Job's adoption.
     """
     shared = {
         JOB_NAME: job.name,
@@ -125,10 +125,10 @@ class _Claim:
 def mounted(spec: Object, job_name: str, volumes: Iterable[Object]) -> Object:
     """Return a template's pod spec with the Job's volumes, as Volcano's controller mounts them.
 
-    Each container gets the mounts, and init containers do not. A claim that is named a second time is
-    not mounted a second time. Volcano ends the names of volumes and of claims that it makes itself with
-    12 random characters. Here they end with a number of 12 digits, so that the same Job always gives
-    the same pod.
+    Each container gets the mounts, and init containers do not. A claim that is named a second time
+    is not mounted a second time. Volcano ends the names of volumes and of claims that it makes
+    itself with 12 random characters. Here they end with a number of 12 digits, so that the same
+    Job always gives the same pod.
     """
     claims = list(_claims(job_name, volumes))
     if not claims:
@@ -148,7 +148,7 @@ def mounted(spec: Object, job_name: str, volumes: Iterable[Object]) -> Object:
 
 
 def unmounted(spec: Object, template: Object, job_name: str, volumes: Iterable[Object]) -> Object:
-    """Return a pod spec without what `mounted` added, because Volcano adds it to the template again.
+    """Return a pod spec without what `mounted` added. Volcano adds it to the template again.
 
     Args:
         spec: The pod's, made by `mounted` and then injected.

@@ -52,7 +52,9 @@ class ApiError(VolrayError, ClusterError):
         message: The apiserver's own words if it gave any, else the error's sentence.
     """
 
-    def __init__(self, sentence: str, status: int | None = None, message: str | None = None) -> None:
+    def __init__(
+        self, sentence: str, status: int | None = None, message: str | None = None
+    ) -> None:
         super().__init__(sentence)
         self.status = status
         self.message = sentence if message is None else message
@@ -76,7 +78,9 @@ class Api(Protocol):
     def delete(self, path: str, body: Object) -> Object:
         """Delete an object if the `DeleteOptions` in the body permit it."""
 
-    def stream(self, path: str, silence: float) -> contextlib.AbstractContextManager[Iterator[Object]]:
+    def stream(
+        self, path: str, silence: float
+    ) -> contextlib.AbstractContextManager[Iterator[Object]]:
         """Follow a watch and yield each of its events until it ends.
 
         Args:
@@ -169,10 +173,14 @@ class Client:
         response = self._send("GET", path, None, None, (_CONNECT_SECONDS, silence))
         if response.status >= _ERRORS_FROM:
             response.close()
-            raise ApiError(f"The apiserver answered a watch with {response.status}.", response.status)
+            raise ApiError(
+                f"The apiserver answered a watch with {response.status}.", response.status
+            )
         return response
 
-    def _call(self, method: str, path: str, body: object = None, content_type: str | None = None) -> Object:
+    def _call(
+        self, method: str, path: str, body: object = None, content_type: str | None = None
+    ) -> Object:
         request = f"{method} {path.partition('?')[0]}"
         try:
             response = self._send(method, path, body, content_type, self._timeout)

@@ -1,4 +1,4 @@
-"""Kubernetes quantities ("500m", "2Gi", "1e3", 2) as exact numbers."""
+"""Read Kubernetes quantities such as "500m", "2Gi", "1e3" and 2 as exact numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 from typing import Final
 
-_SUFFIX: Final = {
+_FACTORS: Final = {
     "n": Decimal("1e-9"),
     "u": Decimal("1e-6"),
     "m": Decimal("1e-3"),
@@ -25,20 +25,26 @@ _SUFFIX: Final = {
     "Ei": Decimal(2**60),
 }
 
-_QUANTITY: Final = re.compile(
+# Longer texts are refused, because numbers of any length would take any time.
+_GRAMMAR: Final = re.compile(
     r"(?P<number>[+-]?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30}))"
     r"(?:[eE](?P<exponent>[+-]?[0-9]{1,2})|(?P<suffix>[numkMGTPE]|[KMGTPE]i)?)"
 )
 
 
 def parse(quantity: object) -> Decimal | None:
-    """The value of a quantity, or None if it is none.
+    """Return the value of a quantity, or None if it cannot be read as one.
 
-    Manifests that no apiserver has seen yet (`volray inject`) may hold bare numbers: `cpu: 2`.
-    The grammar is that of k8s.io/apimachinery `resource.Quantity`.
+    The grammar is that of `resource.Quantity` in k8s.io/apimachinery. A manifest that no
+    apiserver has seen yet (`volray inject`) may also hold a bare number, as in `cpu: 2`.
     """
-    match = _QUANTITY.fullmatch(str(quantity).strip()) if isinstance(quantity, str | int | float) else None
-    if match is None or isinstance(quantity, bool):
+    # In Python, True is a number as well.
+    if isinstance(quantity, bool) or not isinstance(quantity, str | int | float):
+        return None
+    match = _GRAMMAR.fullmatch(str(quantity).strip())
+    if match is None:
         return None
     number = Decimal(match["number"])
-    return number.scaleb(int(match["exponent"])) if match["exponent"] else number * _SUFFIX[match["suffix"] or ""]
+    if match["exponent"]:
+        return number.scaleb(int(match["exponent"]))
+    return number * _FACTORS[match["suffix"] or ""]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from webhook.reasons import Finding
 
 MERGED_OPTION: Final = "--resources"
-"""The one option that holds the user's own value as well, so the user's own word is not repeated."""
+"""The one option that holds the user's value as well, so the user's word is not repeated."""
 
 _LONGEST_PORT_NAME: Final = 15
 _PORT_SUFFIX: Final = "-ray"
@@ -82,8 +82,8 @@ def new_variables(wanted: Mapping[str, str | Object], theirs: Mapping[str, Objec
 def new_ports(wanted: Iterable[Port], theirs: Iterable[Object]) -> list[Object]:
     """Return the ports to append to a container that declares `theirs`.
 
-    A port's name must be unique in its container, so a name that the user has on another number gets
-    a suffix, and no name at all if that is taken as well.
+    A port's name must be unique in its container, so a name that the user has on another number
+    gets a suffix, and no name at all if that is taken as well.
     """
     numbers: set[int] = set()
     names: set[str | None] = set()
@@ -111,7 +111,9 @@ def _free_port_name(name: str, taken: set[str | None]) -> str | None:
     return other if other not in taken else None
 
 
-def new_mounts(wanted: Iterable[Volume], container: Object, spec: Object) -> tuple[list[Object], list[Object]]:
+def new_mounts(
+    wanted: Iterable[Volume], container: Object, spec: Object
+) -> tuple[list[Object], list[Object]]:
     """Return the mounts to append to the container, and their volumes to append to the pod."""
     paths: set[str] = set()
     for mount in container.get("volumeMounts") or ():
@@ -145,5 +147,4 @@ def option_words(wanted: Mapping[str, str | int], theirs: StartArgs) -> list[str
     for name, value in wanted.items():
         if name == MERGED_OPTION or not theirs.names(name):
             words.append(f"{name}={value}")
-    merged = MERGED_OPTION if MERGED_OPTION in wanted else ""
-    return words + theirs.words_without(merged)
+    return words + theirs.words_without(MERGED_OPTION)

@@ -26,8 +26,8 @@ sends SIGKILL (seen after 31.9 s)."""
 SELF_CHECK_MILLISECONDS: Final = 5000
 """How often a raylet asks its GCS whether it is still known, once a minute by default.
 
-A raylet whose head came back without its state within `--reconnectSeconds` learns from that alone that
-its cluster is gone (seen after 53 s with the default, after 7 s with 5000).
+A raylet whose head came back without its state within `--reconnectSeconds` learns from that alone
+that its cluster is gone (seen after 53 s with the default, after 7 s with 5000).
 """
 
 _CONNECT: Final = {
@@ -129,12 +129,12 @@ def _storage_namespace(pod: RayPod) -> str:
     """Return the name under which a head keeps its state in Redis, one for each Job.
 
     Ray's default is the same for every cluster (`external_storage_namespace` in
-    src/ray/common/ray_config_def.h, read from the environment by the GCS and by `ray start`), so two
-    Jobs on one Redis would take over each other's actors and nodes. With the Job's uid, a restarted
-    head finds its state and a new Job of the same name starts empty.
+    src/ray/common/ray_config_def.h, read from the environment by the GCS and by `ray start`), so
+    two Jobs on one Redis would take over each other's actors and nodes. With the Job's uid, a
+    restarted head finds its state and a new Job of the same name starts empty.
 
-    A template that `volray inject` writes has no owner and gets the namespace and the name of the Job
-    instead. There, a new Job of the same name finds the state of the old one.
+    A template that `volray inject` writes has no owner and gets the namespace and the name of the
+    Job instead. There, a new Job of the same name finds the state of the old one.
     """
     for owner in pod.metadata.get("ownerReferences") or ():
         group = (owner.get("apiVersion") or "").partition("/")[0]
@@ -147,9 +147,10 @@ def _storage_namespace(pod: RayPod) -> str:
 def _warnings(pod: RayPod) -> Iterator[Finding]:
     """Yield the warnings about variables that Ray does not take as their author expects.
 
-    Sources: ray#21592 and ray#53226 (RAY_ADDRESS serves `ray.init()`, which takes no HTTP address, and
-    the Jobs API, which has had RAY_API_SERVER_ADDRESS for itself since), ray#24886 and ray#41164 (a
-    worker process that logs to stderr writes no file, and the driver's output is read from files).
+    Sources: ray#21592 and ray#53226 (RAY_ADDRESS serves `ray.init()`, which takes no HTTP address,
+    and the Jobs API, which has had RAY_API_SERVER_ADDRESS for itself since), ray#24886 and
+    ray#41164 (a worker process that logs to stderr writes no file, and the driver's output is read
+    from files).
     """
     address = pod.variables.get("RAY_ADDRESS", {}).get("value") or ""
     if _HTTP.match(address):

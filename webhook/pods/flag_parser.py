@@ -1,7 +1,7 @@
 """Read flags from the annotation `ray.volcano.sh/args` and from a Job's `plugins.ray`.
 
-The syntax is that of Volcano's in-tree plugin (Go's `flag` package), so that a list which works there
-works here. What that plugin logs and ignores is refused here.
+The syntax is that of Volcano's in-tree plugin (Go's `flag` package), so that a list which works
+there works here. What that plugin logs and ignores is refused here.
 """
 
 from __future__ import annotations
@@ -105,7 +105,9 @@ def _pairs(words: Iterable[_Word], mistakes: list[Finding]) -> Iterator[_Given]:
         flag = FLAG_BY_NAME.get(name)
         if flag is None or not word.text.startswith("-"):
             wanted = _suggestion(name)
-            mistakes.append(finding(Code.UNKNOWN_FLAG, place=word.place, found=word.text, wanted=wanted))
+            mistakes.append(
+                finding(Code.UNKNOWN_FLAG, place=word.place, found=word.text, wanted=wanted)
+            )
             continue
         if not equals and flag.kind is SWITCH:
             text = "true"
@@ -186,7 +188,7 @@ def _suggestion(name: str) -> str:
 
 
 def _same_ports(settings: Settings, places: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield a mistake for each port that two flags have, at the place of the flag that was given."""
+    """Yield a mistake for each port that two flags have, where the flag was given."""
     seen: dict[int, str] = {}
     for flag, _ in PORT_FLAGS:
         port: int = getattr(settings, flag.field)

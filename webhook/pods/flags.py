@@ -74,8 +74,8 @@ class RayPort:
     implied: bool = False
     """Ray's default, which is neither written on the command line nor declared.
 
-    With `--ray-client-server-port`, a Ray without `ray[client]` does not start (seen), so the option
-    is left out for the default.
+    With `--ray-client-server-port`, a Ray without `ray[client]` does not start (seen), so the
+    option is left out for the default.
     """
     declared: bool = True
     """The container declares the port even if it has its default number."""
@@ -253,7 +253,9 @@ FLAGS: Final = (
 )
 """In the order in which ports are declared and options written."""
 
-FLAG_BY_NAME: Final[Mapping[str, Flag]] = {name: flag for flag in FLAGS for name in (flag.name, *flag.other_names)}
+FLAG_BY_NAME: Final[Mapping[str, Flag]] = {
+    name: flag for flag in FLAGS for name in (flag.name, *flag.other_names)
+}
 FLAG_BY_FIELD: Final[Mapping[str, Flag]] = {flag.field: flag for flag in FLAGS}
 
 PORT_FLAGS: Final[tuple[tuple[Flag, RayPort], ...]] = tuple(

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from webhook.pods.start_args import StartArgs
 
 WORKER_PORTS: Final = (10002, 19999)
-"""Where Ray's worker processes listen by default. `ray start` refuses a port of its own among them."""
+"""Where Ray's worker processes listen by default.
+
+`ray start` refuses a port of its own among them.
+"""
 
 _LOW: Final = "--min-worker-port"
 _HIGH: Final = "--max-worker-port"
@@ -26,7 +29,7 @@ _LIST: Final = "--worker-port-list"
 
 
 def additions(pod: RayPod) -> Additions:
-    """Return the node's ports, with a mistake for each that something else in the pod already has."""
+    """Return the node's ports, with a mistake for each that something else already has."""
     ports = _declared(pod)
     if pod.starts_ray:
         return Additions(ports=ports)
@@ -47,9 +50,9 @@ def fixed_ports(role: Role, settings: Settings) -> dict[str, int]:
 def _declared(pod: RayPod) -> list[Port]:
     """Return the ports to declare.
 
-    The agent's is declared only where others must know of it. That is where the user chose it, and on
-    the host's network, where the scheduler keeps two Ray nodes apart by it. A container that starts
-    Ray itself has its metrics and its agent where volray cannot know.
+    The agent's is declared only where others must know of it. That is where the user chose it, and
+    on the host's network, where the scheduler keeps two Ray nodes apart by it. A container that
+    starts Ray itself has its metrics and its agent where volray cannot know.
     """
     declared: list[Port] = []
     for flag, port in PORT_FLAGS:

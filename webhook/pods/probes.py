@@ -1,8 +1,9 @@
-"""Probes: a slow backstop behind the start script, and readiness; added only where the user has none.
+"""Make the probes of a Ray container, one of liveness and one of readiness.
 
-Every probe is an `exec`. Whether an image has ray[default], without which Ray never listens on HTTP, cannot be seen
-at admission, and a kubelet's httpGet would restart such a container for ever. A kubelet's tcpSocket succeeds wherever a
-service mesh's sidecar accepts the connection.
+Liveness is a slow backstop behind the start script. Every probe is an `exec`. Ray without
+ray[default] never listens on HTTP, and admission cannot see whether an image has it, so an
+`httpGet` would restart such a container for ever. A `tcpSocket` succeeds wherever the
+sidecar of a service mesh accepts the connection.
 """
 
 from __future__ import annotations
@@ -22,27 +23,39 @@ _BACKSTOP: Final = {
     "failureThreshold": 6,
     "initialDelaySeconds": 60,
 }
-"""Six failures in a row, a minute apart: five minutes at the least. Shorter ones killed busy heads (ray#63574,
-kuberay#4133)."""
+"""Six failures in a row, a minute apart, take at least five minutes.
+
+Shorter times killed busy heads (ray#63574, kuberay#4133).
+"""
 
 _READINESS: Final = {"periodSeconds": 10, "timeoutSeconds": 10, "failureThreshold": 3}
 
 
 def probes(role: Role, settings: Settings) -> Object:
-    """The probes of a node, by the field of the container."""
+    """Return the probes of a node, by the field of the container."""
     return {
-        "livenessProbe": {"exec": {"command": ["/bin/sh", "-c", _health(role, settings)]}, **_BACKSTOP},
-        "readinessProbe": {"exec": {"command": ["/bin/sh", "-c", _ready(role)]}, **_READINESS},
+        "livenessProbe": {**_exec(_liveness_script(role, settings)), **_BACKSTOP},
+        "readinessProbe": {**_exec(_readiness_script(role)), **_READINESS},
     }
 
 
+def _exec(script: str) -> Object:
+    return {"exec": {"command": ["/bin/sh", "-c", script]}}
+
+
 @lru_cache(maxsize=1024)
-def _health(role: Role, settings: Settings) -> str:
-    agent = f"{settings.agent_port}/api/local_raylet_healthz"
-    gcs = f"{settings.dashboard_port}/api/gcs_healthz"
-    return health_script([agent, gcs] if role == "head" else [agent])
+def _liveness_script(role: Role, settings: Settings) -> str:
+    """Return the script that asks Ray's own health endpoints on a node."""
+    targets = [f"{settings.agent_port}/api/local_raylet_healthz"]
+    if role == "head":
+        targets.append(f"{settings.dashboard_port}/api/gcs_healthz")
+    return health_script(targets)
 
 
-def _ready(role: Role) -> str:
-    """Return the script by which a node is ready: a head's GCS answers, a worker has a raylet (not while it waits)."""
+def _readiness_script(role: Role) -> str:
+    """Return the script by which a node is ready.
+
+    On a head the GCS answers. On a worker there is a raylet, which is not so while it
+    waits.
+    """
     return gcs_script() if role == "head" else raylet_script()

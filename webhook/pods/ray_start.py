@@ -28,8 +28,8 @@ def additions(pod: RayPod) -> Additions:
 def command_and_args(pod: RayPod, options: Mapping[str, str | int]) -> tuple[list[str], list[str]]:
     """Return command and args of a container in which volray starts Ray.
 
-    The user's argv becomes the script's arguments, byte for byte. The kubelet expands `$(VAR)` in it
-    as before.
+    The user's argv becomes the script's arguments, byte for byte. The kubelet expands `$(VAR)` in
+    it as before.
 
     Args:
         pod: The node.

@@ -1,8 +1,8 @@
 """Turn a container's resources into those that its Ray node announces.
 
-Ray reads limits from its cgroup, rounds a CPU count below one down to 0, and ignores requests. Without
-a limit it takes the whole node. So `ray start` is told what Kubernetes was asked for (seen with Ray
-2.60).
+Ray reads limits from its cgroup, rounds a CPU count below one down to 0, and ignores requests.
+Without a limit it takes the whole node. So `ray start` is told what Kubernetes was asked for (seen
+with Ray 2.60).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STORE_MINIMUM: Final = 75 * 1024 * 1024
 """Ray refuses to start with a smaller store (OBJECT_STORE_MINIMUM_MEMORY_BYTES)."""
 
 LEAST_MEMORY: Final = Decimal(256 * 1024 * 1024)
-"""Bytes. Its share for the object store is STORE_MINIMUM, with a little room for what runs before Ray."""
+"""Bytes. Its share for the object store is STORE_MINIMUM, with room for what runs before Ray."""
 
 STORE_MAXIMUM: Final = 200 * 10**9
 """Ray takes no larger store by itself (DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES)."""
@@ -65,7 +65,7 @@ class Requests:
 
 @dataclass(frozen=True)
 class NodeResources:
-    """What `ray start` is told. An option that is None is left out, so that Ray looks for itself."""
+    """What `ray start` is told. Without an option (None), Ray looks for itself."""
 
     num_cpus: int | None = None
     num_gpus: int | None = None
@@ -90,8 +90,8 @@ class _Reader:
     def amount(self, key: str, side: str) -> Amount | None:
         """Return the limit or the request. Zero is as good as none, as for the kubelet.
 
-        The container's resources count for a key if it has a limit or a request of that key, and the
-        pod's count otherwise.
+        The container's resources count for a key if it has a limit or a request of that key, and
+        the pod's count otherwise.
         """
         in_own = any(key in (self._own.get(each) or {}) for each in ("limits", "requests"))
         resources = self._own if in_own else self._pod
@@ -128,7 +128,7 @@ def read_requests(container: Object, pod_spec: Object) -> Requests:
 
     Args:
         container: Ray's container.
-        pod_spec: The pod's spec, whose pod-level resources count for what the container leaves open.
+        pod_spec: The pod's spec, whose own resources count for what the container leaves open.
     """
     reader = _Reader(container, pod_spec)
     cpu = reader.amount("cpu", "limits") or reader.amount("cpu", "requests")
@@ -217,8 +217,8 @@ def _custom(devices: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
 def object_store(requests: Requests, wanted: str | None) -> int | None:
     """Return the bytes that Ray's object store will take, or None where nothing tells.
 
-    Ray takes its share of the memory limit, which it sees. Without a limit it takes that of the whole
-    node, which is not less than the request.
+    Ray takes its share of the memory limit, which it sees. Without a limit it takes that of the
+    whole node, which is not less than the request.
 
     Args:
         requests: What Ray's container asks for.

@@ -81,7 +81,9 @@ def other_framework(containers: Iterable[Object]) -> Finding | None:
     for container in containers:
         for variable in container.get("env") or ():
             if variable["name"] in FRAMEWORK_ENV:
-                return finding(Code.OTHER_FRAMEWORK, container=container["name"], env=variable["name"])
+                return finding(
+                    Code.OTHER_FRAMEWORK, container=container["name"], env=variable["name"]
+                )
     return None
 
 

@@ -1,23 +1,31 @@
-"""The shell scripts that run as PID 1 of Ray's containers, as text.
+"""Write the shell scripts of Ray's containers, of PID 1 and of the probes.
 
-Rules that every line keeps, with the fact that forced each:
+Every line keeps these rules, each with the fact that forced it.
 
-- POSIX sh only: images have dash, bash or busybox, and not all have bash.
-- Neither `$$` nor `$(`: the kubelet expands both in `command` before any shell sees them; hence the backquotes.
-- Every wait is on a background child: a shell runs no trap while a foreground child lives, so SIGTERM would be late.
-- The user's command is started by `exec`, so that no builtin of the shell (`echo`, `test`) stands in for a program.
-- What watches Ray looks at its processes in /proc: neither ps, pgrep nor wget is in slim images, `ray start --block`
-  does not notice a raylet that ended with 0, 15 or 143, and a probe over HTTP kills the busy together with the dead.
+- The scripts are POSIX sh, because images have dash, bash or busybox, and not all have
+  bash.
+- They hold neither `$$` nor `$(`. The kubelet expands both in `command` before any shell
+  sees them, hence the backquotes.
+- Every wait is for a background child. A shell runs no trap while a foreground child lives,
+  so SIGTERM would be late.
+- The user's command is started by `exec`, so that no builtin of the shell (`echo`, `test`)
+  runs in place of a program.
+- What watches Ray looks at its processes in /proc. Slim images have neither ps, pgrep nor
+  wget. `ray start --block` does not notice a raylet that ended with 0, 15 or 143, and a
+  probe over HTTP kills busy nodes as well as dead ones.
+
+A name between two `@` in a script is replaced when the script is put together.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from webhook.names import Role
 
-_WORDS: Final = r"""
+_SAY: Final = r"""
 say() { echo "volray: $*" >&2; }
 """
 
@@ -39,9 +47,12 @@ first() {
   [ "$rc" -eq 0 ] || { say "$what: exit status $rc"; exit "$rc"; }
 }
 """
-"""`ended` waits for child $c and leaves its status in $rc: `wait` returns early for each signal, and once more after
-the child was reaped gives 127. `first` runs what must succeed before the command may start, and waits for it with
-`ended`, or with `guarded` once Ray is up."""
+"""Functions that pass signals on to the child $c and wait for it.
+
+`ended` waits for the child and leaves its status in $rc. `wait` returns early for each
+signal, and gives 127 once the child was reaped. `first` runs what must succeed before the
+command may start. It waits with `ended`, and with `guarded` once Ray is up.
+"""
 
 _IMAGE: Final = r"""
 case $VOLRAY_POD_IP in *:*) say "pod address $VOLRAY_POD_IP is IPv6, which volray does not support yet"; exit 1 ;; esac
@@ -52,14 +63,15 @@ ray=`command -v ray` || {
 }
 """
 
-_PYTHON: Final = r"""
+_INTERPRETER: Final = r"""
 l= py=; { read -r l < "$ray"; } 2>/dev/null
 case $l in '#!'*/env\ *python*) py=${l##*/env } ;; '#!'*python*) py=${l#??} ;; esac
 py=${py%% *}; command -v "$py" >/dev/null 2>&1 || py=python3
 """
-"""The interpreter that Ray itself runs in: it need not be the first `python3` of the PATH."""
+"""Find the interpreter of Ray itself, which need not be the first `python3` of the PATH."""
 
 MOST_FILES: Final = 65536
+"""The soft limit of open files for Ray, which is KubeRay's number."""
 
 _FILES: Final = rf"""
 files=`ulimit -Sn`
@@ -68,9 +80,12 @@ unlimited) ;;
 *) [ "$files" -ge {MOST_FILES} ] || ulimit -Sn {MOST_FILES} 2>/dev/null || ulimit -Sn "`ulimit -Hn`" 2>/dev/null || : ;;
 esac
 """
-"""Raise the soft limit of open files for Ray: a raylet needs about three for each worker process and the GCS two, and
-containerd's default of 1,024 is used up by some 320 processes. The user's command gets back the limit that it had,
-because some programs are slow or fail with a high one. KubeRay's number, or the hard limit where that is lower."""
+"""Raise the soft limit of open files for Ray, to the hard limit where that is lower.
+
+A raylet needs about three files for each worker process and the GCS two, so some 320
+processes use up containerd's default of 1,024. The user's command gets back the limit that
+it had, because some programs are slow or fail with a high one.
+"""
 
 _SPEAKS: Final = r"""
 import os, socket
@@ -90,11 +105,13 @@ def speaks(seconds):
     if said[3:4] != b"\4":
         raise ConnectionError("no GCS answers there" if said else "the connection was closed without an answer")
 """
-"""Raise OSError unless a GCS answers at the head's address.
+"""Python that raises OSError unless a GCS answers at the head's address.
 
-An accepted connection proves nothing: a service mesh's sidecar accepts every connection and closes it when nothing is
-behind it (istio#36540, kuberay#973). A gRPC server answers a client's HTTP/2 preface with a SETTINGS frame, type 4. The
-client speaks first, because a sidecar that detects protocols waits for its words."""
+An accepted connection proves nothing. The sidecar of a service mesh accepts every
+connection, and closes it when nothing is behind it (istio#36540, kuberay#973). A gRPC
+server answers a client's HTTP/2 preface with a SETTINGS frame, which has type 4. The client
+sends first, because a sidecar that detects protocols waits for what the client sends.
+"""
 
 _WAIT_HEAD: Final = r"""
 first "waiting for the head" "$py" -I -S -c '
@@ -114,7 +131,11 @@ while True:
         time.sleep(0.2)
 ' @WAIT_HEAD@
 """
-"""A socket, not `ray health-check`, which imports Ray once more on every worker (measured: 1 to 2 s each)."""
+"""Wait on a worker until the head's GCS answers.
+
+This uses a socket and not `ray health-check`, which imports Ray once more on every worker
+(measured at 1 to 2 s each).
+"""
 
 _EARLY: Final = r"""
 early='
@@ -137,17 +158,25 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 '
 case $l in '#!'*"$py"*) ;; *) early= ;; esac
 """
-"""What runs the program `ray` in its own interpreter, but first imports what that will need, and looks, ten times a
-second, for the head's raylet, for which the imported function looks every two seconds (Ray 2.60; earlier ones, without
-it, do not wait for a raylet): a worker joins about a second sooner. Whatever goes wrong here is left to `ray start`,
-whose own look it only makes shorter. Nothing for a `ray` that is no Python program."""
+"""Look for the head's raylet before `ray start` does. A worker joins about a second sooner.
+
+This runs the program `ray` in its own interpreter. Before that it imports what `ray start`
+will need, and looks for the head's raylet ten times a second. The function that it imports
+looks every two seconds (Ray 2.60). Earlier Rays do not have that function and do not wait
+for a raylet. An error here is left to `ray start`, whose own wait this only makes shorter.
+A `ray` that is no Python program runs as it is.
+"""
 
 _JOIN: Final = 'env RAY_NUM_REDIS_GET_RETRIES="${RAY_NUM_REDIS_GET_RETRIES:-@TRIES@}" ${early:+"$py" -c "$early"} '
-"""The head's GCS listens before its raylet is known, and `ray start` looks for that 20 times, 2 seconds apart, before
-it fails (seen: on two busy cores 40 s were not enough). So it looks for as long as a worker waits for its head."""
+"""Makes a worker's `ray start` look for the head's raylet for long enough.
+
+The head's GCS listens before its raylet is known. `ray start` looks for the raylet 20
+times, 2 seconds apart, and then fails. On two busy cores these 40 s were not enough (seen),
+so it looks for as long as the worker waits for its head.
+"""
 
 _TRY_SECONDS: Final = 2
-_TRIES_FOR_EVER: Final = 10**6
+_ENDLESS_TRIES: Final = 10**6
 
 _WAIT_NODES: Final = r"""
 guard=guarded
@@ -166,23 +195,35 @@ while (alive := sum(node["Alive"] for node in ray.nodes())) < wanted:
 ' @WAIT_NODES@
 up=1
 """
-"""Asks the GCS: `ray list nodes` needs the dashboard, which an image without ray[default] has not. Ray is watched
-meanwhile: without a raylet there would never be enough nodes.
+"""Wait on a head until enough nodes are alive.
 
-The working directory, which `-c` puts first on Python's path, may hold a file named as a module that Ray imports.
-With PYTHONSAFEPATH the first entry is another one, which has to stay."""
+This asks the GCS, because `ray list nodes` needs the dashboard, which an image without
+ray[default] does not have. Ray is watched meanwhile, because without a raylet there would
+never be enough nodes.
+
+The working directory, which `-c` puts first on Python's path, may hold a file with the name
+of a module that Ray imports. With PYTHONSAFEPATH the first entry is another one, which has
+to stay.
+"""
 
 _PROCESSES: Final = r"""
 lives() { { read -r l < "$2"; } 2>/dev/null || return 1; case $l in *" ($1) "[!ZX]*) ;; *) return 1 ;; esac; }
 look() { for f in /proc/[0-9]*/stat; do ! lives "$1" "$f" || return 0; done; return 1; }
 """
-"""/proc/N/stat is `N (name) S …`; Z and X are the dead that nobody reaped, T is somebody stopped, who lives."""
+"""Functions that look for a living process by its name.
+
+/proc/N/stat begins with `N (name) S`, where S is the state. Z and X are dead processes that
+were not reaped. T is a stopped process, which lives.
+"""
 
 _STILL: Final = r"""
 still() { f=$2; lives "$1" "$2" || look "$1"; }
 """
-"""Look again before a process counts as dead: what was found may have been a child of the raylet, which bears its name
-until it runs a program of its own."""
+"""Look again before a process counts as dead.
+
+The process that was found may have been a child of the raylet, which has the raylet's name
+until it runs a program of its own.
+"""
 
 _SECOND: Final = r"""
 told= looks=
@@ -197,8 +238,11 @@ second() {
   say "write the annotation ray.volcano.sh/command: own in the template, and volray leaves Ray to the command"
 }
 """
-"""Notice a command that starts Ray, such as a script of the image, which cannot be read at admission. Every twenty
-seconds, as it reads a file of every process; twice, as the second one may be a child of the raylet, as above."""
+"""Notice a command that starts Ray by a script of the image, which admission cannot read.
+
+This looks every twenty seconds, because it reads a file of every process. It looks twice,
+because the second process may be a child of the raylet, as above.
+"""
 
 _WATCH: Final = {
     "head": r"""
@@ -236,28 +280,46 @@ guarded() {
   [ "$?" -ne 3 ] || rc=1
 }
 """
-"""Some seconds for a command that called `ray stop` as its last act, and for `ray start --block`, to end by themselves
-with a status of their own; then the container ends with 1, by the watch's own status 3, which the SIGALRM that follows
-the command's end must not change. What was never seen to live is dead, too.
+"""Functions that watch Ray beside the command and end the container when Ray has ended.
 
-The watch is ended by SIGALRM, for which there is no trap: a new subshell of dash has its parent's traps for a moment
-and forgets what came meanwhile, so that a command of a few milliseconds left a watch behind that SIGTERM had not ended.
+A command that called `ray stop` last, and `ray start --block`, get some seconds to end by
+themselves with a status of their own. After that the container ends with 1. The watch
+reports that by its own status 3, which the SIGALRM after the command's end must not change.
+A process that was never seen to live counts as dead, too.
+
+The watch is ended by SIGALRM, for which there is no trap. A new subshell of dash has its
+parent's traps for a moment and forgets the signals that came meanwhile. With SIGTERM, a
+command of a few milliseconds left a watch behind.
 """
 
-_PATIENTLY: Final = (
-    "5",
+
+@dataclass(frozen=True)
+class _Ending:
+    """How the container's program is ended after Ray has ended."""
+
+    grace: int
+    """Seconds until then."""
+    kill: str
+
+
+_PATIENTLY: Final = _Ending(
+    5,
     """kill -TERM "$c" 2>/dev/null
   { sleep 15; kill -KILL "$c" 2>/dev/null; } &""",
 )
-_AT_ONCE: Final = ("3", 'kill -KILL "$c" 2>/dev/null')
-"""For a worker's `ray start`, which without a raylet has nothing to lose: before it says that Ray runs, it looks for a
-raylet that died for 30 s, SIGTERM or not (seen when a head was lost while its workers started)."""
+
+_AT_ONCE: Final = _Ending(3, 'kill -KILL "$c" 2>/dev/null')
+"""For a worker's `ray start`, which has nothing to lose without a raylet.
+
+Before it reports that Ray runs, it looks for 30 s for a raylet that has died, SIGTERM or
+not (seen when a head was lost while its workers started).
+"""
 
 PATIENCE_BESIDE: Final = 10
-"""Seconds until a raylet must be there after `ray start` has said that it is."""
+"""Seconds until a raylet must be there after `ray start` has reported that it is."""
 
 PATIENCE_ALONE: Final = 300
-"""The same after `ray start --block` began, which may take long where everything is slow."""
+"""The same after the begin of `ray start --block`, which may take long on a slow node."""
 
 _RUN: Final = r"""
 case $1 in
@@ -270,7 +332,11 @@ exec 3<&-
 @LEAVE@guarded
 @LEFT@exit "$rc"
 """
-"""A shell without job control starts its background children deaf to SIGINT and SIGQUIT; GNU env gives them back."""
+"""Run the command and end with its status.
+
+A shell without job control starts its background children with SIGINT and SIGQUIT ignored.
+GNU env makes them arrive again.
+"""
 
 _EXEC_BESIDE: Final = '{ ulimit -Sn "$files" 2>/dev/null; exec "$@"; }'
 _EXEC_ALONE: Final = 'exec "$@"'
@@ -293,67 +359,93 @@ while missed < 2:
   kill -KILL "$c" 2>/dev/null
 }
 """
-"""A raylet that is told to end tells its GCS, and tries that for 5 and then 10 s more when there is none (measured:
-12 s). A Job that is over ends its head first, so that every worker would stay for that long. Half a second each: the
-address of a pod that is gone does not refuse."""
+"""End a worker at once if its head is gone when it is told to end.
 
+A raylet that is told to end tells its GCS. Without a GCS it tries that for 5 s and then for
+10 s more (measured at 12 s). A Job that is over ends its head first, so every worker would
+stay for that long. Each try has half a second, because the address of a pod that is gone
+does not refuse a connection.
+"""
 
 _ON_TERM: Final = "trap 'got TERM; left=1; leave &' TERM\n"
-_LEFT: Final = '[ -z "$left" ] || [ "$rc" -ne 137 ] || rc=1\n'
-"""1 is what `ray start --block` ends with on SIGTERM; 137 would be read as a lack of memory."""
+_STATUS_AFTER_LEAVE: Final = '[ -z "$left" ] || [ "$rc" -ne 137 ] || rc=1\n'
+"""End with 1, as `ray start --block` does on SIGTERM. 137 would be read as a lack of memory."""
 
 
-def start_script(role: Role, ray_start: str, *, beside: bool, wait_head: int = 0, wait_nodes: int = 0) -> str:
-    """The script of a node.
+def start_script(
+    role: Role,
+    ray_start: str,
+    *,
+    beside: bool,
+    wait_head: int = 0,
+    wait_nodes: int = 0,
+) -> str:
+    """Return the script of a node.
 
     Args:
-        role: Head or worker: a worker waits for its head first.
+        role: Head or worker. A worker waits for its head first.
         ray_start: The command line that starts Ray, quoted for a shell.
-        beside: The user's command, the script's arguments, runs beside Ray; otherwise Ray is all that runs.
-        wait_head: Seconds that a worker waits; 0 is for ever.
+        beside: The user's command, which is the script's arguments, runs beside Ray.
+            Otherwise Ray is all that runs.
+        wait_head: Seconds that a worker waits. 0 means without end.
         wait_nodes: Nodes that must be alive before a head's command starts.
     """
-    waits_for_nodes = role == "head" and beside and wait_nodes > 1
-    leaves = role == "worker" and not beside
-    start = _join(wait_head) + ray_start if role == "worker" else ray_start
-    run = _RUN.replace("@EXEC@", _EXEC_BESIDE if beside else _EXEC_ALONE)
-    parts = [
-        _WORDS,
-        _SIGNALS,
-        _IMAGE,
-        _FILES,
-        _PYTHON if role == "worker" or waits_for_nodes else "",
-        _WAIT_HEAD.replace("@WAIT_HEAD@", str(wait_head)) if role == "worker" else "",
-        _EARLY if role == "worker" else "",
-        _PROCESSES,
-        _STILL,
-        _SECOND if beside else "",
-        _end(_AT_ONCE if leaves else _PATIENTLY, PATIENCE_BESIDE if beside else PATIENCE_ALONE),
-        _WATCH[role].replace("@SECOND@", "second; " if beside else ""),
-        f"first 'ray start' {start}\n" if beside else f"set -- {start}\n",
-        _WAIT_NODES.replace("@WAIT_NODES@", str(wait_nodes)) if waits_for_nodes else "",
-        _LEAVE if leaves else "",
-        run.replace("@LEAVE@", _ON_TERM if leaves else "").replace("@LEFT@", _LEFT if leaves else ""),
-    ]
-    return "".join(part.lstrip("\n") for part in parts).replace("@SPEAKS@", _SPEAKS.lstrip("\n"))
+    is_worker = role == "worker"
+    waits_for_nodes = not is_worker and beside and wait_nodes > 1
+    parts = [_SAY, _SIGNALS, _IMAGE, _FILES]
+    if is_worker or waits_for_nodes:
+        parts.append(_INTERPRETER)
+    if is_worker:
+        parts.append(_WAIT_HEAD.replace("@WAIT_HEAD@", str(wait_head)))
+        parts.append(_EARLY)
+        ray_start = _join_prefix(wait_head) + ray_start
+    parts += [_PROCESSES, _STILL]
+    if beside:
+        parts.append(_SECOND)
+    parts += _watch_parts(role, beside=beside)
+    parts.append(f"first 'ray start' {ray_start}\n" if beside else f"set -- {ray_start}\n")
+    if waits_for_nodes:
+        parts.append(_WAIT_NODES.replace("@WAIT_NODES@", str(wait_nodes)))
+    parts += _run_parts(beside=beside, takes_leave=is_worker and not beside)
+    text = "".join(part.lstrip("\n") for part in parts)
+    return text.replace("@SPEAKS@", _SPEAKS.lstrip("\n"))
 
 
-def _end(kill: tuple[str, str], patience: int) -> str:
-    grace, how = kill
-    return _END.replace("@GRACE@", grace).replace("@KILL@", how).replace("@PATIENCE@", str(patience))
-
-
-def _join(wait_head: int) -> str:
-    tries = max(1, wait_head // _TRY_SECONDS) if wait_head else _TRIES_FOR_EVER
+def _join_prefix(wait_head: int) -> str:
+    """Return what stands before a worker's `ray start`."""
+    tries = max(1, wait_head // _TRY_SECONDS) if wait_head else _ENDLESS_TRIES
     return _JOIN.replace("@TRIES@", str(tries))
 
 
+def _watch_parts(role: Role, *, beside: bool) -> list[str]:
+    """Return the parts that watch Ray."""
+    ending = _PATIENTLY if beside or role == "head" else _AT_ONCE
+    patience = PATIENCE_BESIDE if beside else PATIENCE_ALONE
+    end = _END.replace("@GRACE@", str(ending.grace)).replace("@KILL@", ending.kill)
+    return [
+        end.replace("@PATIENCE@", str(patience)),
+        _WATCH[role].replace("@SECOND@", "second; " if beside else ""),
+    ]
+
+
+def _run_parts(*, beside: bool, takes_leave: bool) -> list[str]:
+    """Return the parts that run the command, or Ray where nothing runs beside it."""
+    run = _RUN.replace("@EXEC@", _EXEC_BESIDE if beside else _EXEC_ALONE)
+    if not takes_leave:
+        return [run.replace("@LEAVE@", "").replace("@LEFT@", "")]
+    return [_LEAVE, run.replace("@LEAVE@", _ON_TERM).replace("@LEFT@", _STATUS_AFTER_LEAVE)]
+
+
 def raylet_script() -> str:
-    """Exit 0 while a raylet lives: the readiness of a worker, whose waiting start has none."""
+    """Return a script that exits with 0 while a raylet lives.
+
+    That is the readiness of a worker, because a start that waits for its head has no raylet
+    yet.
+    """
     return (_PROCESSES + "look raylet\n").lstrip("\n")
 
 
-_FIND_PYTHON: Final = "ray=`command -v ray` || ray=\n" + _PYTHON.lstrip("\n")
+_FIND_PYTHON: Final = "ray=`command -v ray` || ray=\n" + _INTERPRETER.lstrip("\n")
 
 _ASK: Final = r"""
 exec "$py" -I -S -c '
@@ -372,25 +464,34 @@ for target in sys.argv[1:]:
         sys.exit(f"{target}: {status}")
 ' @TARGETS@
 """
-"""With a User-Agent: the dashboard of Ray 2.9.0 to 2.51.1 answers 500 to a request without one (ray#41503,
-ray#59042)."""
+"""Ask Ray's health endpoints.
+
+The request has a User-Agent, because the dashboard of Ray 2.9.0 to 2.51.1 answers 500 to a
+request without one (ray#41503, ray#59042).
+"""
 
 
 def health_script(targets: list[str]) -> str:
-    """Return a script that exits with 1 while one of Ray's own health endpoints, `PORT/PATH`, reports a failure.
+    """Return a script that exits with 1 while a health endpoint of Ray reports a failure.
 
-    A failure is a status of 500 or above, or no answer within five seconds. Everything else is none: Ray 1.13 and
-    older have no such endpoint and answer 404. Ray without `[default]`, and a head with `--include-dashboard=false`,
-    never listen, so a connection is refused, or closed by a sidecar that accepts it for them. PID 1 notices a raylet
-    that is gone long before.
+    A failure is a status of 500 or above, or no answer within five seconds. Nothing else
+    counts as one. Ray 1.13 and older have no such endpoint and answer 404. Ray without
+    `[default]`, and a head with `--include-dashboard=false`, never listen, so that a
+    connection is refused, or closed by a sidecar that accepts it for them. PID 1 notices a
+    raylet that is gone long before.
+
+    Args:
+        targets: The endpoints, each as `PORT/PATH`.
     """
     ask = _ASK.lstrip("\n").replace("@TARGETS@", " ".join(targets))
     return _FIND_PYTHON + ask
 
 
 def gcs_script() -> str:
-    """Return a script that exits with 0 when the head's GCS answers, which is the readiness of a head.
+    """Return a script that exits with 0 if the head's GCS answers.
 
-    The kubelet's own `tcpSocket` would call a head ready whose port only a sidecar listens on.
+    That is the readiness of a head. With the kubelet's own `tcpSocket`, a head whose port
+    only a sidecar listens on would be ready.
     """
-    return _FIND_PYTHON + 'exec "$py" -I -S -c \'\n' + _SPEAKS.lstrip("\n") + "speaks(2)\n'\n"
+    code = _SPEAKS.lstrip("\n") + "speaks(2)\n"
+    return f"""{_FIND_PYTHON}exec "$py" -I -S -c '\n{code}'\n"""

@@ -30,7 +30,20 @@ def _check_fraction(text: str) -> None:
 
 
 def _check_boolean(text: str) -> None:
-    if text.lower() not in {"1", "true", "t", "yes", "y", "on", "0", "false", "f", "no", "n", "off"}:
+    if text.lower() not in {
+        "1",
+        "true",
+        "t",
+        "yes",
+        "y",
+        "on",
+        "0",
+        "false",
+        "f",
+        "no",
+        "n",
+        "off",
+    }:
         raise ValueError(text)
 
 
@@ -82,7 +95,7 @@ _VALUED: Final[Mapping[str, tuple[Callable[[str], None], str, str]]] = {
     "--tracing-startup-hook": _TEXT,
     "--worker-port-list": _TEXT,
 }
-"""The options of `ray start` 2.60 that take a value, hidden ones included (ray/scripts/scripts.py)."""
+"""The options of `ray start` 2.60 that take a value, with hidden ones (ray/scripts/scripts.py)."""
 
 _SWITCHES: Final = frozenset(
     {
@@ -100,8 +113,8 @@ _SWITCHES: Final = frozenset(
 _HEAD_ONLY: Final = frozenset({"--include-dashboard", "--redis-shard-ports", "--system-config"})
 """The options that `ray start` refuses on a worker, in every version.
 
-Source: `head_only_flags` in ray/scripts/scripts.py, and ray/_private/node.py for the last. `--port` is
-the fourth, and volray sets it.
+Source: `head_only_flags` in ray/scripts/scripts.py, and ray/_private/node.py for the last.
+`--port` is the fourth, and volray sets it.
 """
 
 _LONG: Final = re.compile(r"--[A-Za-z0-9]")
@@ -184,7 +197,9 @@ def _options_of_the_head(options: Iterable[tuple[str, str | None]]) -> Iterator[
             yield finding(Code.HEAD_START_OPTION, place=_PLACE, found=name)
 
 
-def _read_options(words: Sequence[str], findings: list[Finding]) -> Iterator[tuple[str, str | None]]:
+def _read_options(
+    words: Sequence[str], findings: list[Finding]
+) -> Iterator[tuple[str, str | None]]:
     rest = deque(words)
     while rest:
         word = rest.popleft()
@@ -208,7 +223,9 @@ def _read_options(words: Sequence[str], findings: list[Finding]) -> Iterator[tup
             yield name, text if equals else _value_or_none(rest)
         else:
             wanted = _nearest(name) or "one that `ray start --help` lists"
-            findings.append(finding(Code.UNKNOWN_START_OPTION, place=_PLACE, found=word, wanted=wanted))
+            findings.append(
+                finding(Code.UNKNOWN_START_OPTION, place=_PLACE, found=word, wanted=wanted)
+            )
 
 
 def _next_word(rest: deque[str]) -> str | None:

@@ -1,4 +1,7 @@
-"""The folders that Ray writes to: shared memory for the object store, and a /tmp in a read-only image."""
+"""The folders that Ray writes to.
+
+Those are shared memory for the object store, and /tmp, which a read-only image lacks.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,10 @@ _TMP: Final = "/tmp"  # noqa: S108 - where Ray makes its session, /tmp/ray
 _SESSION: Final = f"{_TMP}/ray"
 
 _NEARLY: Final = Decimal("0.9")
-"""Ray takes its share of the memory that is free when it starts, so a little less room is enough."""
+"""Ray takes its share of the memory that is free when it starts, so less room is enough."""
 
 _SLOW_STORE: Final = 10**10
-"""Bytes. Where /dev/shm is small, Ray keeps a store of at most this size on disk instead. A larger one
+"""Bytes. Where /dev/shm is small, Ray keeps a store of at most this size on disk. A larger one
 that was asked for has to fit into /dev/shm, or Ray does not start (REQUIRE_SHM_SIZE_THRESHOLD)."""
 
 
@@ -54,8 +57,8 @@ def _wanted(pod: RayPod) -> list[Volume]:
 def _mounts_without_volume(pod: RayPod) -> Iterator[Finding]:
     """Yield a warning for each mount whose volume the pod does not have.
 
-    The usual cause is `volumes` written inside the container, where Kubernetes does not look for it.
-    It then refuses the pod for a volume that its author has in front of them.
+    The usual cause is `volumes` written inside the container, where Kubernetes does not look for
+    it. It then refuses the pod for a volume that its author has in front of them.
     """
     names = {volume["name"] for volume in pod.spec.get("volumes") or ()}
     for mount in pod.container.get("volumeMounts") or ():
@@ -77,9 +80,10 @@ class _ShmLimit:
 def _shm_warnings(pod: RayPod) -> Iterator[Finding]:
     """Yield the warning that the object store does not fit into the user's own /dev/shm.
 
-    Ray then puts it into its session directory, on disk, or does not start if its size was asked for
-    (ray/_private/services.py, determine_plasma_store_config). A store that nobody asked for is also
-    made to fit a /dev/shm of 10 GB or more (ray/_private/utils.py, resolve_object_store_memory).
+    Ray then puts it into its session directory, on disk, or does not start if its size was asked
+    for (ray/_private/services.py, determine_plasma_store_config). A store that nobody asked for is
+    also made to fit a /dev/shm of 10 GB or more (ray/_private/utils.py,
+    resolve_object_store_memory).
     """
     if pod.start_args.names("--plasma-directory"):
         return

@@ -223,7 +223,7 @@ def _repaired(service: Object, desired: Object) -> Object:
 def _repaired_spec(spec: Object, desired: Object) -> Object:
     kept = spec
     if spec.get("type") != desired["type"]:
-        kept = _without(spec, _OF_OTHER_TYPES)
+        kept = _fields_without(spec, _OF_OTHER_TYPES)
     ours = {name: desired[name] for name in _SPEC_FIELDS}
     return {**kept, **ours, "ports": _repaired_ports(spec, desired)}
 
@@ -233,7 +233,7 @@ def _repaired_owners(metadata: Object, ours: Object) -> list[Object]:
 
     Whether it blocks the Job's deletion is left to whoever wrote it. Volcano lets it.
     """
-    ours = _without(ours, {"blockOwnerDeletion"})
+    ours = _fields_without(ours, {"blockOwnerDeletion"})
     owners = []
     for owner in metadata["ownerReferences"]:
         is_ours = owner.get("uid") == ours["uid"]
@@ -251,11 +251,11 @@ def _repaired_ports(spec: Object, desired: Object) -> list[Object]:
     as_desired = list(map(_compared_fields, found)) == list(map(_compared_fields, desired["ports"]))
     if spec.get("type") == desired["type"] and as_desired:
         return found
-    kept = {port.get("name"): _without(port, {*_PORT_FIELDS, "nodePort"}) for port in found}
+    kept = {port.get("name"): _fields_without(port, {*_PORT_FIELDS, "nodePort"}) for port in found}
     return [{**port, **kept.get(port["name"], {})} for port in desired["ports"]]
 
 
-def _without(fields: Object, names: Collection[str]) -> Object:
+def _fields_without(fields: Object, names: Collection[str]) -> Object:
     return {name: value for name, value in fields.items() if name not in names}
 
 

@@ -67,7 +67,7 @@ class Queue:
     def add(self, key: str) -> None:
         """Have a key reconciled as soon as possible."""
         with self._changed:
-            self._add(key)
+            self._add_key(key)
 
     def add_after(self, key: str, seconds: float) -> None:
         """Have a key reconciled later. The earliest of several times counts."""
@@ -107,7 +107,7 @@ class Queue:
             while not self._closed:
                 self._fetch_due()
                 if self._waiting:
-                    return self._take()
+                    return self._take_key()
                 now = self._clock()
                 if now >= end:
                     break
@@ -131,7 +131,7 @@ class Queue:
             self._closed = True
             self._changed.notify_all()
 
-    def _add(self, key: str) -> None:
+    def _add_key(self, key: str) -> None:
         if self._closed or key in self._dirty:
             return
         self._dirty.add(key)
@@ -139,7 +139,7 @@ class Queue:
             self._waiting.append(key)
             self._changed.notify()
 
-    def _take(self) -> str:
+    def _take_key(self) -> str:
         key = self._waiting.popleft()
         self._dirty.discard(key)
         self._taken.add(key)
@@ -152,4 +152,4 @@ class Queue:
             # Otherwise an earlier time has replaced this one.
             if self._due.get(key) == due:
                 del self._due[key]
-                self._add(key)
+                self._add_key(key)

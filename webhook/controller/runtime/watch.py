@@ -117,7 +117,7 @@ class Watch:
         """
         try:
             if self._version is None:
-                self._list()
+                self._list_all()
             self._follow(stop)
         except ApiError as error:
             if error.status is None:
@@ -134,7 +134,7 @@ class Watch:
             return "fault"
         return None
 
-    def _list(self) -> None:
+    def _list_all(self) -> None:
         """Read all pages, and only then replace what is known.
 
         A list that breaks off half-way must not look like deletions.
