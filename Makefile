@@ -2,13 +2,12 @@
 
 PYTHON ?= python3
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/volray
-KUSTOMIZE_VERSION := v5.7.1
 PROMTOOL := $(CACHE)/bin/promtool
 VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo cluster test test-versions controlplane images node-packages e2e e2e-bench lint format golden mutants clean
+.PHONY: help run demo cluster test test-cluster test-nightly test-versions controlplane images node-packages e2e e2e-bench lint format golden mutants clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,8 +16,17 @@ run: $(VENV)/installed ## Serve on https://127.0.0.1:8443 with certificates from
 	@$(BIN)/volray serve --host 127.0.0.1 --port 8443 --side-port 8080 --cert-dir .run/certs --drain-seconds 1 \
 	  --sample examples/review.json
 
-test: $(VENV)/installed $(if $(shell command -v kubectl),,kustomize) $(if $(shell command -v go),controlplane $(PROMTOOL)) ## Every test, and what was skipped and why
-	@$(BIN)/pytest
+# Half of the time goes by in waiting for scripts and servers, so there are more processes than cores.
+test: $(VENV)/installed ## The tests that need nothing but Python: a minute or two
+	@$(BIN)/pytest --tier $@ --numprocesses 4
+
+# A process for each Volcano.
+test-cluster: controlplane $(PROMTOOL) ## The tests on a real control plane with Volcano, and of the manifests: minutes
+	@$(BIN)/pytest --tier $@ --numprocesses 2
+
+test-nightly: controlplane $(PROMTOOL) ## Outages, bursts and the tests of the test cluster itself, then the mutants: an hour
+	@$(BIN)/pytest --tier $@
+	@$(MAKE) --no-print-directory mutants
 
 # The files that stand for all: what the manifests register and what becomes of the documentation's Jobs.
 TESTS ?= $(addprefix tests/controlplane/test_,documentation.py adoption.py overlays.py)
@@ -77,11 +85,6 @@ $(VENV)/installed: pyproject.toml constraints.txt webhook/version.py
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
-
-# What renders the manifests where there is no kubectl; without Go either, their tests say that they were skipped.
-.PHONY: kustomize
-kustomize: ; @command -v go >/dev/null || exit 0; \
-	GOBIN='$(CACHE)/bin' go install sigs.k8s.io/kustomize/kustomize/v5@$(KUSTOMIZE_VERSION)
 
 # What judges the alert rules. Not from a version on the command line: its go.mod replaces a module, which Go then refuses.
 # Without service discovery, of which `promtool test rules` needs none.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -45,3 +46,30 @@ class MemoryStore:
         with self._lock:
             self.files = change(dict(self.files))
             return dict(self.files)
+
+
+class Link:
+    """A TLS connection in memory: both sides' ends after their handshake.
+
+    Raises:
+        ssl.SSLError: The handshake failed.
+    """
+
+    def __init__(self, client: ssl.SSLContext, server: ssl.SSLContext, host: str) -> None:
+        to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.client = client.wrap_bio(to_client, to_server, server_hostname=host)
+        self.server = server.wrap_bio(to_server, to_client, server_side=True)
+        pending = [self.client, self.server]
+        while pending:
+            side = pending.pop(0)
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                pending.append(side)
+
+    def shows(self, leaf: bytes) -> bool:
+        """Tell whether the server showed that certificate, and the connection still takes bytes both ways."""
+        for sender, receiver in ((self.client, self.server), (self.server, self.client)):
+            sender.write(b"still there?")
+            assert receiver.read() == b"still there?"
+        return self.client.getpeercert(binary_form=True) == ssl.PEM_cert_to_DER_cert(leaf.decode())

@@ -147,20 +147,6 @@ def test_what_was_there_before_the_controller_is_put_right(cluster: Cluster) -> 
     assert sorted(cluster.verbs()) == ["create", "delete"]
 
 
-def test_a_service_that_was_deleted_or_edited_is_put_right(cluster: Cluster) -> None:
-    cluster.leader()
-    cluster.apiserver.place(JOBS, job())
-    right = cluster.until_made()
-    cluster.apiserver.drop(SERVICES, SVC)
-    cluster.until_made()
-    edits: list[Object] = [{"selector": {}}, {"ports": []}, {"type": "NodePort"}]
-    for edit in edits:
-        edited = cluster.until_made()
-        cluster.apiserver.place(SERVICES, {**edited, "spec": {**edited["spec"], **edit}})
-        cluster.apiserver.wait_for(lambda: cluster.until_made()["spec"] == right["spec"], str(edit))
-    assert cluster.verbs() == ["create", "create", *["update"] * 3]
-
-
 def test_a_service_that_lost_its_label_gets_it_back(cluster: Cluster) -> None:
     cluster.leader()
     cluster.apiserver.place(JOBS, job())
@@ -182,46 +168,6 @@ def test_a_resync_with_nothing_new_costs_no_request_for_a_service(cluster: Clust
     cluster.apiserver.wait_for(lambda: replica.count("unchanged") > start + 20, "twenty looks")
     news = cluster.apiserver.requests[before:]
     assert [each for each in news if "/services" in each.path or "/jobs" in each.path] == []
-
-
-def test_somebody_else_s_service_stays_and_the_job_s_owner_hears_of_it_once(cluster: Cluster) -> None:
-    foreign = {"metadata": {"name": SVC, "namespace": "default"}, "spec": {"selector": {"x": "y"}}}
-    before = cluster.apiserver.place(SERVICES, foreign)
-    replica = cluster.leader()
-    cluster.apiserver.place(JOBS, job())
-    event = cluster.until_said("ServiceForeign")
-    assert event["involvedObject"]["uid"] == "uid-1"
-    assert event["type"] == "Warning"
-    cluster.settle(replica)
-    assert cluster.service() == before
-    cluster.apiserver.drop(SERVICES, SVC)
-    cluster.apiserver.wait_for(lambda: "ray.volcano.sh/job" in cluster.until_made()["metadata"]["labels"], "our own")
-
-
-def test_an_older_job_s_service_is_waited_for(cluster: Cluster) -> None:
-    cluster.apiserver.garbage_collects = False
-    labels = {"ray.volcano.sh/job": "demo"}
-    metadata = {"name": SVC, "namespace": "default", "ownerReferences": [owner("uid-0")], "labels": labels}
-    cluster.apiserver.place(SERVICES, {"metadata": metadata, "spec": {}})
-    replica = cluster.leader()
-    cluster.apiserver.place(JOBS, job())
-    cluster.settle(replica)
-    assert cluster.verbs() == ["create"]  # the last Job's
-    assert cluster.apiserver.all(EVENTS) == []
-    cluster.apiserver.drop(SERVICES, SVC)
-    assert cluster.until_made()["metadata"]["ownerReferences"][0]["uid"] == "uid-1"
-
-
-def test_a_job_that_goes_takes_its_service_along_without_a_write_of_ours(cluster: Cluster) -> None:
-    replica = cluster.leader()
-    cluster.apiserver.place(JOBS, job())
-    cluster.until_made()
-    cluster.apiserver.place(JOBS, job(deletionTimestamp="now"))
-    cluster.apiserver.drop(SERVICES, SVC)  # the garbage collector, in the foreground
-    cluster.settle(replica)
-    cluster.apiserver.drop(JOBS, "demo")
-    assert cluster.verbs() == ["create"] * 2
-    assert cluster.service() is None
 
 
 def test_a_wrong_job_is_told_each_mistake_once(cluster: Cluster) -> None:
@@ -256,17 +202,6 @@ def test_a_refusal_becomes_an_event_and_is_tried_again_slowly(
     cluster.settle(replica)
     assert cluster.service() is None
     assert replica.count("refused") == 1
-
-
-def test_a_namespace_that_is_being_deleted_costs_one_try_and_no_event_which_it_would_not_take(cluster: Cluster) -> None:
-    replica = cluster.leader()
-    message = "unable to create new content in namespace x because it is being terminated"
-    cluster.apiserver.fail(403, "create", "/services", message=message)
-    cluster.apiserver.place(JOBS, job())
-    cluster.apiserver.wait_for(lambda: replica.count("refused") == 1, "the refusal")
-    cluster.settle(replica)
-    assert cluster.verbs() == ["create"] * 2, "a try for each of the two Jobs"
-    assert cluster.apiserver.writes("events") == []
 
 
 @pytest.mark.parametrize("status", [409, 429, 500, 503])

@@ -142,9 +142,9 @@ def built(volcano: str | None, *, nodes: bool = False) -> Built:
     wanted = [_NEW] if volcano is None else [_NEW, _MODULES[volcano]]
     programs: dict[str, Path] = {}
     for module in [*wanted, *(_NODE_MODULES if nodes else ()), *_OTHER_SERVERS]:
-        programs |= {name: _cached(module) / name for name in _to_build(module)}
+        programs |= {name: _cached(module) / name for name in module.programs}
     objects = [] if volcano is None else json.loads((_cached(wanted[-1]) / "volcano.json").read_text())
-    return Built(programs | _provided(), objects)
+    return Built(programs, objects)
 
 
 def build(module: Module) -> Path:
@@ -169,7 +169,7 @@ def build(module: Module) -> Path:
 
 def _make(module: Module, made: Path) -> None:
     made.mkdir()
-    packages = _to_build(module)
+    packages = module.programs
     print(f"{module.name}: building {', '.join(packages)}; minutes, where Go's own cache is cold", flush=True)
     _go(module, "build", "-o", f"{made}/", "-ldflags", _flags(module), *packages.values(), output=None)
     for name, package in packages.items():
@@ -203,20 +203,6 @@ def _flags(module: Module) -> str:
     return " ".join(["-s -w", *(f"-X k8s.io/component-base/version.{key}={stamps[key]}" for key in stamps)])
 
 
-def _to_build(module: Module) -> dict[str, str]:
-    return {name: package for name, package in module.programs.items() if name not in _provided()}
-
-
-def _provided() -> dict[str, Path]:
-    """Return the programs that controller-runtime's test assets hold, where a machine has them.
-
-    Their version is not known, so they are left out where a certain version was asked for.
-    """
-    assets = None if _OTHER_SERVERS else os.environ.get("KUBEBUILDER_ASSETS")
-    here = {name: Path(assets) / name for name in _KUBERNETES} if assets else {}
-    return {name: path for name, path in here.items() if path.exists()}
-
-
 def _cache() -> Path:
     return cache.folder("controlplane")
 
@@ -240,7 +226,7 @@ def _target(module: Module) -> Path:
 
 def _stem(module: Module) -> str:
     contents = [each.read_bytes() for each in sorted(module.folder.rglob("*")) if each.is_file()]
-    key = hashlib.sha256(b"\0".join([*contents, repr(_to_build(module)).encode()])).hexdigest()
+    key = hashlib.sha256(b"\0".join([*contents, repr(module.programs).encode()])).hexdigest()
     return f"{module.name}-{key[:12]}"
 
 

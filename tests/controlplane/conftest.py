@@ -1,14 +1,15 @@
-import os
 import secrets
 from collections.abc import Generator, Iterator
 
 import pytest
 
 from tests.cache import NotBuiltError
+from tests.controlplane.applied import make_namespace
 from tests.controlplane.build import NEWEST, VERSIONS, built
 from tests.controlplane.client import path
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.installed import Volray
+from tests.tiers import missing
 
 _MARKER = "volcano"
 
@@ -31,7 +32,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Keep the logs of the control plane in which a test failed, and say in its report where they are."""
     report = yield
-    plane = getattr(item, "funcargs", {}).get("control_plane")
+    plane = getattr(item, "funcargs", {}).get("plane")
     if report.failed and plane is not None:
         report.sections.append(("control plane", f"its logs are kept in {plane.keep_logs()}"))
     return report
@@ -39,33 +40,33 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture(scope="session", autouse=True)
 def _programs() -> None:
-    """Skip every test in here where nothing is built; in CI, where somebody forgot to, fail."""
     try:
         for version in VERSIONS:
             built(version)
     except NotBuiltError as error:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
-
-
-@pytest.fixture(scope="session")
-def control_plane(volcano_version: str) -> Iterator[ControlPlane]:
-    """A control plane with Volcano, the same for all tests of a version: whoever stops a part of it starts it again."""
-    with ControlPlane.start(volcano_version) as plane:
-        yield plane
-
-
-@pytest.fixture
-def namespace(control_plane: ControlPlane) -> Iterator[str]:
-    """A namespace of the test's own. What is in it goes away after the test, and nobody waits for that."""
-    name = f"test-{secrets.token_hex(4)}"
-    namespaces = path("v1", "namespaces")
-    control_plane.admin.create(namespaces, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield name
-    control_plane.admin.delete(f"{namespaces}/{name}")
+        missing(str(error))
 
 
 @pytest.fixture(scope="session")
 def volray(volcano_version: str) -> Iterator[Volray]:
-    """volray, installed and running on a control plane of its own: other tests show what Volcano does without it."""
+    """volray, installed and running, the same for all tests of a version of Volcano.
+
+    Whoever stops a part of it starts it again.
+    """
     with ControlPlane.start(volcano_version) as plane:
         yield Volray.install(plane)
+
+
+@pytest.fixture(scope="session")
+def plane(volray: Volray) -> ControlPlane:
+    """The control plane on which volray is installed."""
+    return volray.plane
+
+
+@pytest.fixture
+def namespace(plane: ControlPlane) -> Iterator[str]:
+    """A namespace of the test's own. What is in it goes away after the test, and nobody waits for that."""
+    name = f"test-{secrets.token_hex(4)}"
+    make_namespace(plane, name)
+    yield name
+    plane.admin.delete(path("v1", "namespaces", name=name))

@@ -39,7 +39,6 @@ CONTROLLER: Final = f"system:serviceaccount:{SYSTEM}:volray-controller"
 
 BASE: Final = "base"
 LEGACY: Final = "overlays/legacy"
-PODS_ONLY: Final = "overlays/pods-only"
 
 _ROOT: Final = Path(__file__).parents[2]
 _NAME: Final = "batch.ray.volcano.sh"
@@ -97,19 +96,15 @@ class Volray:
         self.controller = self._controller("volray-controller", controller_side)
 
     @classmethod
-    def install(cls, plane: ControlPlane, kustomization: str = BASE) -> Volray:
+    def install(cls, plane: ControlPlane) -> Volray:
         """Install it, start it, and wait until it does its work.
-
-        Args:
-            plane: Where.
-            kustomization: What is applied, in the folder `manifests`.
 
         Raises:
             ComponentError: One of the programs did not come up.
         """
         ports = free_ports(3)
         manifests = _calling(f"https://127.0.0.1:{ports[0]}", plane.logs.parent / "manifests")
-        done = plane.kubectl("apply", "--server-side", "-k", manifests / kustomization)
+        done = plane.kubectl("apply", "--server-side", "-k", manifests / BASE)
         assert done.returncode == 0, done.stderr
         volray = cls(plane, manifests, ports)
         for component in (volray.webhook, volray.controller):
@@ -119,7 +114,7 @@ class Volray:
             component.wait_ready()
         volray.wait_trusted()
         volray.wait_leading()
-        volray.wait_called(_MUTATING_AND_VALIDATING if kustomization != PODS_ONLY else 0)
+        volray.wait_called(_MUTATING_AND_VALIDATING)
         wait(lambda: volray._calls_for(_POD) == 1, "a labelled pod is reviewed")
         return volray
 
@@ -298,11 +293,36 @@ def default(namespace: str, name: str = "default") -> Object:
     return job | {"metadata": {"name": name, "namespace": namespace}, "spec": job["spec"] | {"plugins": {"ray": []}}}
 
 
+def sound(namespace: str, name: str = "default") -> Object:
+    """Return the smallest with a little CPU for each pod, of which volray has nothing to say."""
+    job = default(namespace, name)
+    for task in job["spec"]["tasks"]:
+        for container in task["template"]["spec"]["containers"]:
+            container["resources"] = {"limits": {"cpu": "100m"}}
+    return job
+
+
 def lone_head(namespace: str, name: str) -> Object:
     """Return a Job of one pod, which ends the Job: the cheapest, where many are wanted."""
-    job = default(namespace, name)
+    job = sound(namespace, name)
     head = job["spec"]["tasks"][0] | {"policies": [{"event": "TaskCompleted", "action": "CompleteJob"}]}
     return job | {"spec": job["spec"] | {"minAvailable": 1, "tasks": [head]}}
+
+
+def misspelt(namespace: str, name: str = "default") -> Object:
+    """Return the smallest with a flag that there is not."""
+    job = default(namespace, name)
+    job["spec"]["plugins"]["ray"] = ["--prot=6380"]
+    return job
+
+
+MISSPELT: Final = "spec.plugins.ray[0]: --prot=6380"
+"""Where and what its mistake is, as volray says it."""
+
+
+def declined(job: Object) -> Object:
+    """Return the Job with the annotation that leaves it to Volcano's own plugin."""
+    return job | {"metadata": job["metadata"] | {"annotations": {"ray.volcano.sh/adopt": "false"}}}
 
 
 def job_path(job: Object) -> str:

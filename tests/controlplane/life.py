@@ -1,20 +1,18 @@
-"""What happens to Jobs and to their Services, as a test brings it about, and what volray's controller made of it."""
+"""What volray's controller made of a Job and its Service, and how long that may take."""
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tests.controlplane.applied import phase_of
 from tests.controlplane.client import path
-from tests.controlplane.installed import CONTROLLER, JOBS, default, job_path, service_path
-from tests.controlplane.waiting import wait
-from webhook.controller.runtime.lease import DEFAULT_TERMS
+from tests.controlplane.installed import CONTROLLER, JOBS
+from tests.controlplane.waiting import wait, with_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.controlplane.client import Api
     from tests.controlplane.cluster import ControlPlane
 
 Object = dict[str, Any]
@@ -26,53 +24,12 @@ SECONDS = 2
 FINISHED = {"Completed", "Failed", "Aborted", "Terminated"}
 
 
-BORNE = DEFAULT_TERMS.renew - 1.2 * (DEFAULT_TERMS.retry + DEFAULT_TERMS.hurry)
-"""Seconds for which the apiserver may be away without costing the leader its lease: the last renewal may be as old as
-the longest pause between two, and the next comes a short pause after the apiserver."""
-
-
-def with_others(seconds: float) -> float:
-    """Return how long something may take that takes so long on a machine that does nothing else."""
-    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-
-
 def soon(condition: Callable[[], T], what: str) -> T:
     """Wait for what has to be so within two seconds, and print how long it took."""
     began = time.monotonic()
     found = wait(condition, what, with_others(SECONDS))
     print(f"{what}: after {time.monotonic() - began:.2f} s")
     return found
-
-
-def running_job(plane: ControlPlane, namespace: str) -> Object:
-    """Return a Job that runs, with its Service."""
-    made = plane.admin.create(path(JOBS, "jobs", namespace), default(namespace))
-    all_pods(plane, made, "Running")
-    wait_phase(plane, made, "Running")
-    wait(lambda: plane.admin.exists(service_path(made)), "there is the head Service")
-    return made
-
-
-def pods_of(plane: ControlPlane, job: Object) -> list[Object]:
-    """Return the Job's pods."""
-    selector = f"volcano.sh/job-name={job['metadata']['name']}"
-    return plane.admin.items(path("v1", "pods", job["metadata"]["namespace"]), labelSelector=selector)
-
-
-def all_pods(plane: ControlPlane, job: Object, phase: str) -> None:
-    """Wait for the Job's pods, and put them into a phase."""
-    namespace = job["metadata"]["namespace"]
-    count = sum(task["replicas"] for task in job["spec"]["tasks"])
-
-    def bound() -> list[str]:
-        found = pods_of(plane, job)
-        assert len(found) == count
-        assert all(pod["spec"].get("nodeName") for pod in found)
-        assert not any("deletionTimestamp" in pod["metadata"] for pod in found)
-        return [pod["metadata"]["name"] for pod in found]
-
-    for name in wait(bound, f"{count} pods are bound", with_others(30)):
-        plane.set_phase(namespace, name, phase)
 
 
 def wait_forgotten(plane: ControlPlane, job: Object) -> None:
@@ -91,28 +48,34 @@ def wait_forgotten(plane: ControlPlane, job: Object) -> None:
     wait(forgotten, "Volcano has forgotten the Job", with_others(30))
 
 
-def wait_phase(plane: ControlPlane, job: Object, phase: str) -> None:
-    """Wait until Volcano has brought the Job so far."""
-    wait(lambda: phase_of(plane.admin.get(job_path(job))) == phase, f"the Job is {phase}")
-
-
-def phase_of(job: Object) -> str | None:
-    """Return how far Volcano has brought the Job, which it does not say at once."""
-    phase: str | None = job.get("status", {}).get("state", {}).get("phase")
-    return phase
-
-
-def service(plane: ControlPlane, job: Object) -> Object | None:
+def found_service(plane: ControlPlane, job: Object) -> Object | None:
     """Return the Job's head Service, if there is one."""
     selector = f"metadata.name={job['metadata']['name']}-head-svc"
     found = plane.admin.items(path("v1", "services", job["metadata"]["namespace"]), fieldSelector=selector)
     return found[0] if found else None
 
 
-def another(plane: ControlPlane, job: Object, before: Object) -> bool:
-    """Tell whether the Job has a Service, and not the one that it had before."""
-    found = service(plane, job)
-    return found is not None and found["metadata"]["uid"] != before["metadata"]["uid"]
+def wait_service(plane: ControlPlane, job: Object) -> Object:
+    """Wait the two seconds for the Job's Service, and return it."""
+    found = soon(lambda: found_service(plane, job), "there is a Service")
+    assert found is not None
+    return found
+
+
+def wait_no_service(plane: ControlPlane, job: Object) -> None:
+    soon(lambda: found_service(plane, job) is None, "the Service is gone")
+
+
+def wait_another(plane: ControlPlane, job: Object, before: Object) -> Object:
+    """Wait for a Service that is not the one that the Job had before, and return it."""
+
+    def another() -> Object | None:
+        found = found_service(plane, job)
+        return found if found and found["metadata"]["uid"] != before["metadata"]["uid"] else None
+
+    found = soon(another, "there is another Service")
+    assert found is not None
+    return found
 
 
 def events(plane: ControlPlane, job: Object, reason: str) -> list[Object]:
@@ -128,31 +91,14 @@ def our_writes(plane: ControlPlane, since: int, namespace: str) -> list[tuple[st
     return [(write.verb, write.resource) for write in writes]
 
 
-def wait_written(
-    plane: ControlPlane, since: int, namespace: str, wanted: list[tuple[str, str]], *, in_order: bool = True
-) -> None:
-    """Wait until the controller wrote this and nothing else: a write may be seen before its line in the audit log."""
+def wait_written(plane: ControlPlane, since: int, namespace: str, *verbs: str, in_order: bool = True) -> None:
+    """Wait until the controller wrote Services so and nothing else.
+
+    A write may be seen before its line in the audit log.
+    """
     arranged = list if in_order else sorted
+    wanted = [(verb, "services") for verb in verbs]
     wait(lambda: arranged(our_writes(plane, since, namespace)) == wanted, f"it wrote {wanted}", 5)
-
-
-def command(plane: ControlPlane, job: Object, action: str) -> None:
-    """Tell Volcano to do something with the Job, as vcctl does."""
-    order(plane.admin, job, action)
-
-
-def order(admin: Api, job: Object, action: str) -> None:
-    """Order an action for a Job on any cluster, by a Command: `AbortJob`, `ResumeJob`, `RestartJob`."""
-    metadata = admin.get(job_path(job))["metadata"]
-    target = {"apiVersion": JOBS, "kind": "Job", "name": metadata["name"], "uid": metadata["uid"], "controller": True}
-    body = {
-        "apiVersion": "bus.volcano.sh/v1alpha1",
-        "kind": "Command",
-        "metadata": {"generateName": "test-", "ownerReferences": [target]},
-        "action": action,
-        "target": target,
-    }
-    admin.create(path("bus.volcano.sh/v1alpha1", "commands", metadata["namespace"]), body)
 
 
 def one_service_for_each_live_job(plane: ControlPlane, namespace: str, live: set[str]) -> bool:
@@ -166,26 +112,15 @@ def one_service_for_each_live_job(plane: ControlPlane, namespace: str, live: set
     return True
 
 
-def services_made(plane: ControlPlane, since: int, namespace: str, credential: str = "") -> list[str]:
-    """Return the names of the Services that the controllers, or the one of that credential, made."""
-    return services_created(plane, since, namespace, 201, credential)
-
-
-def services_created(plane: ControlPlane, since: int, namespace: str, code: int, credential: str = "") -> list[str]:
-    """Return the names of the Services that were to be made and got this answer.
+def answers(plane: ControlPlane, since: int, namespace: str, credential: str = "") -> list[tuple[str, int]]:
+    """Return each Service that the controllers, or the one of that credential, tried to make, and the answer.
 
     504 stands in the audit log for a client that was gone before its answer: its Service may be there or not.
     """
     writes = plane.audit.writes(since=since, user=CONTROLLER, credential=credential, namespace=namespace)
-    return [write.name for write in writes if (write.verb, write.resource, write.code) == ("create", "services", code)]
+    return [(write.name, write.code) for write in writes if (write.verb, write.resource) == ("create", "services")]
 
 
-def away(plane: ControlPlane, name: str) -> float:
-    """Kill a component that the apiserver needs, or the apiserver, and start it again; how long nothing answered."""
-    component, apiserver = plane.components[name], plane.components["apiserver"]
-    began = time.monotonic()
-    component.kill()
-    component.start()
-    for each in (component, apiserver):
-        each.wait_ready(with_others(60))
-    return time.monotonic() - began
+def services_made(plane: ControlPlane, since: int, namespace: str) -> list[str]:
+    """Return the names of the Services that the controllers made."""
+    return [name for name, code in answers(plane, since, namespace) if code == 201]

@@ -5,7 +5,6 @@ import json
 import pytest
 
 from tests.controlplane.cluster import ControlPlane
-from tests.controlplane.installed import Volray
 from tests.corpus import outcome
 
 UNKNOWN_KINDS = {"hyper-job": "Volcano 1.14 has no HyperJob"}
@@ -13,17 +12,12 @@ UNKNOWN_KINDS = {"hyper-job": "Volcano 1.14 has no HyperJob"}
 NAMES = [name for name in outcome.case_names() if name not in UNKNOWN_KINDS]
 
 
-@pytest.fixture(scope="session")
-def control_plane(volray: Volray) -> ControlPlane:
-    return volray.plane
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_the_apiserver_answers_as_the_outcome_says(control_plane: ControlPlane, name: str) -> None:
+def test_the_apiserver_answers_as_the_outcome_says(plane: ControlPlane, name: str) -> None:
     """In the namespace of the corpus, as sentences name it, and without keeping anything."""
     for expected in outcome.applied(name):
         manifest = json.dumps(expected.document)
-        done = control_plane.kubectl("create", "--dry-run=server", "-f", "-", stdin=manifest)
+        done = plane.kubectl("create", "--dry-run=server", "-f", "-", stdin=manifest)
         warnings = [line.removeprefix("Warning: ") for line in done.stderr.splitlines() if line.startswith("Warning: ")]
         assert warnings == expected.warnings
         if expected.stored is None:

@@ -1,9 +1,7 @@
 """The four Jobs of Volcano's documentation, with volray and without it; and a report of each, in `.run/reports`."""
 
 import copy
-from collections.abc import Callable, Iterator
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +9,7 @@ import pytest
 from tests.controlplane.applied import (
     DOCUMENTATION,
     apply,
+    delete_all,
     documentation,
     edition,
     is_in_tree,
@@ -22,139 +21,94 @@ from tests.controlplane.applied import (
 )
 from tests.controlplane.build import NEWEST, OLDEST, VERSIONS
 from tests.controlplane.cluster import ControlPlane
-from tests.controlplane.installed import CONTROLLER, Volray, documented, job_path
-from tests.controlplane.reports import Reports, pods_of, stamps_of
-from tests.controlplane.waiting import wait
+from tests.controlplane.installed import CONTROLLER, Volray, declined, default
+from tests.controlplane.reports import note, pods_of, stamps_of
 
 Object = dict[str, Any]
-Note = Callable[..., None]
 
 FAMILIAR = {"gcs": 6379, "dashboard": 8265, "client-server": 10001}
 PORTS = dict.fromkeys(DOCUMENTATION, FAMILIAR) | {
     "ray-cluster-custom": {"gcs": 6380, "dashboard": 8266, "client-server": 10002}
 }
-REPORTS = Path(__file__).parents[2] / ".run" / "reports"
 SIDES = {"client-side": (), "server-side": ("--server-side",)}
-
-
-@pytest.fixture(scope="session")
-def control_plane(volray: Volray) -> ControlPlane:
-    return volray.plane
-
-
-@pytest.fixture(params=DOCUMENTATION)
-def job(request: pytest.FixtureRequest, namespace: str) -> Object:
-    return documentation(request.param, namespace)
-
-
-@pytest.fixture
-def ports(job: Object) -> dict[str, int]:
-    return PORTS[job["metadata"]["name"]]
-
-
-@pytest.fixture(scope="session")
-def reports() -> Reports:
-    return Reports(REPORTS)
-
-
-@pytest.fixture
-def note(reports: Reports, job: Object, volcano_version: str) -> Note:
-    """Writes facts into the Job's report."""
-    return partial(reports.note, job["metadata"]["name"], volcano_version)
-
-
-@pytest.mark.volcano(*VERSIONS)
-def test_it_is_adopted(volray: Volray, namespace: str, job: Object, ports: dict[str, int], note: Note) -> None:
-    plane = volray.plane
-    apply(plane, job)
-    stored = plane.admin.get(job_path(job))
-    made, found = pods(plane, job), service(plane, job)
-    note(adopted=stamps_of(stored), pods=pods_of(made.values()), service=found["spec"])
-    assert "ray" not in stored["spec"].get("plugins", {}), "Volcano sees no plugins.ray"
-    assert "adopted" in [review["reason"] for review in volray.reviews(namespace)]
-    for pod in made.values():
-        assert "ray.volcano.sh/injected" in pod["metadata"]["annotations"]
-        role = "head" if pod["metadata"]["annotations"]["volcano.sh/task-spec"].endswith("head") else "worker"
-        assert pod["metadata"]["labels"]["ray.volcano.sh/node-type"] == role
-        begun = "ray start --head" if role == "head" else 'ray start --address="$VOLRAY_ADDRESS"'
-        assert [container["name"] for container in pod["spec"]["containers"] if _says(container, begun)]
-    assert {port["name"]: (port["port"], port["targetPort"]) for port in found["spec"]["ports"]} == {
-        name: (number, number) for name, number in ports.items()
-    }
-    head = job["spec"]["tasks"][0]["name"]
-    assert found["spec"]["selector"]["volcano.sh/task-spec"] == head
-    assert found["spec"]["publishNotReadyAddresses"]
-    (owner,) = found["metadata"]["ownerReferences"]
-    assert (owner["kind"], owner["uid"], owner["controller"]) == ("Job", stored["metadata"]["uid"], True)
-
-
-def _says(container: Object, text: str) -> bool:
-    return text in " ".join([*container.get("command", ()), *container.get("args", ())])
-
-
-@pytest.mark.volcano(*VERSIONS)
-def test_the_program_of_the_head_is_still_in_its_command(volray: Volray, namespace: str) -> None:
-    job = documented("ray-compute-job", namespace)
-    apply(volray.plane, job)
-    program = job["spec"]["tasks"][0]["template"]["spec"]["containers"][0]["command"][2]
-    (container,) = pods(volray.plane, job)["ray-compute-job-head-0"]["spec"]["containers"]
-    assert _says(container, program)
+CASCADES = {"client-side": "foreground", "server-side": "background"}
 
 
 @pytest.mark.volcano(*VERSIONS)
 @pytest.mark.parametrize("side", SIDES)
-def test_to_apply_the_same_file_again_changes_nothing_and_another_number_of_workers_scales(
-    volray: Volray, job: Object, ports: dict[str, int], side: str, note: Note
+@pytest.mark.parametrize("name", DOCUMENTATION)
+def test_a_job_of_the_documentation_is_adopted_applied_again_scaled_and_deleted(
+    volray: Volray, namespace: str, name: str, side: str, volcano_version: str
 ) -> None:
-    plane = volray.plane
+    plane, job = volray.plane, documentation(name, namespace)
+    mark = plane.audit.mark()
     apply(plane, job, *SIDES[side])
-    service(plane, job)
-    settled(plane, job)
+    stored = settled(plane, job)
+    made, found = pods(plane, job), service(plane, job)
+    note(name, volcano_version, adopted=stamps_of(stored), pods=pods_of(made.values()), service=found["spec"])
+    assert "adopted" in [review["reason"] for review in volray.reviews(namespace)]
+    check_adopted(stored, made)
+    check_service(found, stored, PORTS[name])
+    assert services_made_by(plane, mark, found) == [(CONTROLLER, "create", 201)]
+
     before = edition(plane, job)
     apply(plane, job, *SIDES[side])
-    after = edition(plane, job)
+    assert edition(plane, job) == before, "the same file again changes nothing"
+
     larger = copy.deepcopy(job)
     larger["spec"]["tasks"][1]["replicas"] += 1
     apply(plane, larger, *SIDES[side])
-    scaled = pods(plane, larger)
-    names = ("generation", "resourceVersion")
-    again = {"before": dict(zip(names, before, strict=True)), "after": dict(zip(names, after, strict=True))}
-    note(**{f"applied again {side}": again, f"scaled {side}": sorted(scaled)})
-    assert after == before
-    assert {each["name"]: each["port"] for each in service(plane, job)["spec"]["ports"]} == ports
+    note(name, volcano_version, **{f"scaled {side}": sorted(pods(plane, larger))})
+    assert service(plane, job) == found
+
+    assert f"service/{found['metadata']['name']}" in left(plane, namespace)
+    delete_all(plane, namespace, CASCADES[side])
 
 
-@pytest.mark.volcano(*VERSIONS)
-@pytest.mark.parametrize("cascade", ["foreground", "background"])
-def test_deleted_it_leaves_nothing_behind(
-    volray: Volray, namespace: str, job: Object, cascade: str, note: Note
-) -> None:
-    plane = volray.plane
-    apply(plane, job)
-    head = service(plane, job)["metadata"]["name"]
-    settled(plane, job)
-    assert f"service/{head}" in left(plane, namespace)
-    done = plane.kubectl("delete", "jobs.batch.volcano.sh", "--all", "-n", namespace, f"--cascade={cascade}")
-    assert done.returncode == 0, done.stderr
-    wait(lambda: left(plane, namespace) == [], "nothing is left")
-    note(**{f"left after deletion in the {cascade}": left(plane, namespace)})
+def check_adopted(job: Object, pods: dict[str, Object]) -> None:
+    assert "ray" not in job["spec"].get("plugins", {}), "Volcano sees no plugins.ray"
+    for pod in pods.values():
+        assert not is_in_tree(pod)
+        assert "ray.volcano.sh/injected" in pod["metadata"]["annotations"]
+        role = "head" if pod["metadata"]["annotations"]["volcano.sh/task-spec"].endswith("head") else "worker"
+        assert pod["metadata"]["labels"]["ray.volcano.sh/node-type"] == role
+        begun = "ray start --head" if role == "head" else 'ray start --address="$VOLRAY_ADDRESS"'
+        assert begun in words_of(pod)
+    program = "".join(job["spec"]["tasks"][0]["template"]["spec"]["containers"][0].get("command", [])[2:])
+    assert program in words_of(pods[f"{job['metadata']['name']}-{job['spec']['tasks'][0]['name']}-0"])
+
+
+def words_of(pod: Object) -> str:
+    (container,) = pod["spec"]["containers"]
+    return " ".join([*container.get("command", ()), *container.get("args", ())])
+
+
+def check_service(found: Object, job: Object, ports: dict[str, int]) -> None:
+    numbers = {port["name"]: (port["port"], port["targetPort"]) for port in found["spec"]["ports"]}
+    assert numbers == {name: (number, number) for name, number in ports.items()}
+    assert found["spec"]["selector"]["volcano.sh/task-spec"] == job["spec"]["tasks"][0]["name"]
+    assert found["spec"]["publishNotReadyAddresses"]
+    (owner,) = found["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"], owner["controller"]) == ("Job", job["metadata"]["uid"], True)
+
+
+def services_made_by(plane: ControlPlane, since: int, service: Object) -> list[tuple[str, str, int]]:
+    metadata = service["metadata"]
+    writes = plane.audit.writes(since=since, namespace=metadata["namespace"])
+    ours = [write for write in writes if (write.resource, write.name) == ("services", metadata["name"])]
+    return [(write.user, write.verb, write.code) for write in ours]
 
 
 @pytest.mark.volcano(NEWEST)
-def test_the_in_tree_plugin_never_acts_on_it(
-    volray: Volray, namespace: str, job: Object, ports: dict[str, int]
-) -> None:
-    plane = volray.plane
+def test_a_job_that_says_no_stays_the_in_tree_plugins(volray: Volray, namespace: str) -> None:
+    plane, job = volray.plane, declined(default(namespace))
     mark = plane.audit.mark()
     apply(plane, job)
-    found = service(plane, job)
-    assert {each["targetPort"] for each in found["spec"]["ports"]} == set(ports.values())
-    settled(plane, job)
-    assert not any(is_in_tree(pod) for pod in pods(plane, job).values())
-    writes = plane.audit.writes(since=mark, namespace=namespace)
-    name = found["metadata"]["name"]
-    made = [write for write in writes if (write.resource, write.name) == ("services", name)]
-    assert [(write.user, write.verb, write.code) for write in made] == [(CONTROLLER, "create", 201)]
+    assert is_in_tree(pods(plane, job)["default-head-0"])
+    managers = {each["manager"] for each in service(plane, job)["metadata"]["managedFields"]}
+    assert managers == {"vc-controller-manager"}
+    assert volray.reviews(namespace) == []
+    assert plane.audit.writes(since=mark, user=CONTROLLER, namespace=namespace) == []
 
 
 class TestWithoutVolray:
@@ -167,21 +121,21 @@ class TestWithoutVolray:
             yield volray.plane
 
     @pytest.mark.volcano(OLDEST)
-    def test_a_volcano_without_the_plugin_refuses_it(self, plain: ControlPlane, job: Object) -> None:
-        assert "unable to find job plugin: ray" in refusal(plain, job)
+    def test_a_volcano_without_the_plugin_refuses_it(self, plain: ControlPlane, namespace: str) -> None:
+        assert "unable to find job plugin: ray" in refusal(plain, default(namespace))
 
     @pytest.mark.volcano(*VERSIONS)
     @pytest.mark.parametrize("side", SIDES)
     def test_to_apply_the_same_file_again_is_refused(
-        self, plain: ControlPlane, job: Object, side: str, volcano_version: str, note: Note
+        self, plain: ControlPlane, namespace: str, side: str, volcano_version: str
     ) -> None:
+        job = default(namespace)
         if volcano_version == OLDEST:
             del job["spec"]["plugins"]["ray"]
         apply(plain, job, *SIDES[side])
         settled(plain, job)
         before = edition(plain, job)
         said = refusal(plain, job, *SIDES[side])
-        note(**{f"plain Volcano, applied again {side}": said})
         assert 'admission webhook "validatejob.volcano.sh" denied the request' in said
         assert "job updates may not change fields other than" in said
         assert edition(plain, job) == before

@@ -1,25 +1,15 @@
 """Adopted Jobs beside what else Volcano does to a Job: its other plugins, and its mutating webhook in either order."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.controlplane.applied import (
-    DOCUMENTATION,
-    apply,
-    cluster_of,
-    documentation,
-    edition,
-    left,
-    pods,
-    refusal,
-    service,
-    settled,
-)
+from tests.controlplane.applied import apply, cluster_of, documentation, edition, left, pods, refusal, service, settled
 from tests.controlplane.build import NEWEST, VERSIONS
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.comparison import differences
-from tests.controlplane.installed import Volray, default, job_path
+from tests.controlplane.installed import MISSPELT, Volray, default, job_path, misspelt
 
 Object = dict[str, Any]
 
@@ -33,18 +23,12 @@ VARIABLES = {
     "ssh": set[str](),
     "svc": {"VC_HEAD_HOSTS", "VC_HEAD_NUM", "VC_WORKER_HOSTS", "VC_WORKER_NUM"},
 }
-ASKED = [(), ("env",), ("ssh",), ("svc",), ("env", "ssh"), ("env", "ssh", "svc")]
-
+ASKED = [(), ("svc",), ("env", "ssh")]
 OF_SVC = {"environment", "mounts", "volumes", "name in DNS", "other objects"}
 """The fields that the svc plugin fills."""
 
 LAST = "zz.batch.ray.volcano.sh"
 """Sorts behind `volcano-…`."""
-
-
-@pytest.fixture(scope="session")
-def control_plane(volray: Volray) -> ControlPlane:
-    return volray.plane
 
 
 def made_for(plane: ControlPlane, job: Object) -> set[str]:
@@ -60,9 +44,9 @@ def made_for(plane: ControlPlane, job: Object) -> set[str]:
 @pytest.mark.volcano(*VERSIONS)
 @pytest.mark.parametrize("plugins", ASKED, ids="+".join)
 def test_of_the_other_plugins_those_run_that_were_asked_for(
-    volray: Volray, namespace: str, plugins: tuple[str, ...]
+    plane: ControlPlane, namespace: str, plugins: tuple[str, ...]
 ) -> None:
-    plane, job = volray.plane, default(namespace)
+    job = default(namespace)
     job["spec"]["plugins"] |= {name: [] for name in plugins}
     apply(plane, job)
     service(plane, job)
@@ -77,41 +61,45 @@ def test_of_the_other_plugins_those_run_that_were_asked_for(
         assert "ray.volcano.sh/injected" in pod["metadata"]["annotations"]
 
 
-@pytest.mark.volcano(*VERSIONS)
-def test_an_argument_of_another_plugin_is_heard(volray: Volray, namespace: str) -> None:
-    plane, job = volray.plane, default(namespace)
+def test_an_argument_of_another_plugin_is_heard(plane: ControlPlane, namespace: str) -> None:
+    job = default(namespace)
     job["spec"]["plugins"]["svc"] = ["--disable-network-policy=true"]
-    said = apply(plane, job)
-    assert "NetworkPolicy" not in said
+    assert "NetworkPolicy" not in apply(plane, job)
     service(plane, job)
     assert made_for(plane, job) == {"service/default", "configmap/default-svc"}
 
 
 @pytest.mark.volcano(*VERSIONS)
-def test_registered_after_volcanos_webhook_a_job_fares_alike_but_for_the_svc_that_it_adds(
-    volray: Volray, namespace: str, volcano_version: str
-) -> None:
-    """Volcano before 1.13 adds none."""
-    jobs = [documentation(name, namespace) for name in DOCUMENTATION]
-    before = [cluster_of(volray.plane, job) for job in jobs]
-    with volray.registered_as(LAST):
-        after = [cluster_of(volray.plane, job) for job in jobs]
-    found = [{field for _, field, _ in differences(*pair)} for pair in zip(before, after, strict=True)]
-    added = [volcano_version == NEWEST and "svc" not in job["spec"]["plugins"] for job in jobs]
-    assert found == [OF_SVC if adds else set() for adds in added]
+class TestRegisteredAfterVolcano:
+    """Volcano's webhook completes the Job before volray adopts it, and from 1.13 on adds svc where it sees ray."""
 
+    NAMES = ("default", "ray-cluster-job")
+    """Without svc and with it."""
 
-@pytest.mark.volcano(*VERSIONS)
-@pytest.mark.parametrize("arguments", [(), ("--server-side",)], ids=["client-side", "server-side"])
-def test_registered_after_volcanos_webhook_the_same_file_again_changes_nothing_and_mistakes_are_refused(
-    volray: Volray, namespace: str, arguments: tuple[str, ...]
-) -> None:
-    plane, job, wrong = volray.plane, default(namespace), default(namespace, "wrong")
-    wrong["spec"]["plugins"]["ray"] = ["--prot=6380"]
-    with volray.registered_as(LAST):
-        apply(plane, job, *arguments)
-        settled(plane, job)
-        before = edition(plane, job)
-        apply(plane, job, *arguments)
-        assert edition(plane, job) == before
-        assert "there is no flag --prot=6380. Write --port." in refusal(plane, wrong, *arguments)
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def last(volray: Volray) -> Iterator[ControlPlane]:
+        with volray.registered_as(LAST):
+            yield volray.plane
+
+    def test_a_job_fares_alike_but_for_the_svc_that_volcano_adds(
+        self, volray: Volray, namespace: str, volcano_version: str
+    ) -> None:
+        jobs = [documentation(name, namespace) for name in self.NAMES]
+        before = [cluster_of(volray.plane, job) for job in jobs]
+        with volray.registered_as(LAST):
+            after = [cluster_of(volray.plane, job) for job in jobs]
+        found = [{field for _, field, _ in differences(*pair)} for pair in zip(before, after, strict=True)]
+        assert found == [OF_SVC if volcano_version == NEWEST else set(), set()]
+
+    @pytest.mark.parametrize("arguments", [(), ("--server-side",)], ids=["client-side", "server-side"])
+    def test_the_same_file_again_changes_nothing_and_mistakes_are_refused(
+        self, last: ControlPlane, namespace: str, arguments: tuple[str, ...]
+    ) -> None:
+        job = default(namespace)
+        apply(last, job, *arguments)
+        settled(last, job)
+        before = edition(last, job)
+        apply(last, job, *arguments)
+        assert edition(last, job) == before
+        assert MISSPELT in refusal(last, misspelt(namespace, "wrong"), *arguments)

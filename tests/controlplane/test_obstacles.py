@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from tests.controlplane.applied import foreign_service, make_job, make_namespace, running, wait_phase
 from tests.controlplane.client import path
 from tests.controlplane.cluster import ControlPlane
-from tests.controlplane.installed import CONTROLLER, JOBS, Volray, default, lone_head, service_path
-from tests.controlplane.life import events, running_job, soon, wait_phase, with_others
-from tests.controlplane.waiting import wait
+from tests.controlplane.installed import CONTROLLER, lone_head, service_path, sound
+from tests.controlplane.life import answers, events, soon
+from tests.controlplane.waiting import wait, with_others
 from webhook.controller.runtime.queue import SLOW
 
 Object = dict[str, Any]
@@ -18,37 +19,30 @@ Object = dict[str, Any]
 HOLD = "tests.volray/hold"
 
 
-@pytest.fixture(scope="session")
-def control_plane(volray: Volray) -> ControlPlane:
-    return volray.plane
-
-
 def tries(plane: ControlPlane, since: int, namespace: str) -> list[int]:
     """Return how each try to make a Service was answered."""
-    writes = plane.audit.writes(since=since, user=CONTROLLER, namespace=namespace)
-    return [write.code for write in writes if (write.verb, write.resource) == ("create", "services")]
+    return [code for _, code in answers(plane, since, namespace)]
 
 
 @pytest.fixture
-def no_services(control_plane: ControlPlane, namespace: str) -> str:
+def no_services(plane: ControlPlane, namespace: str) -> str:
     """A quota that leaves no room for a Service, in force; its path."""
     quotas = path("v1", "resourcequotas", namespace)
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}}
-    control_plane.admin.create(quotas, quota | {"spec": {"hard": {"services": "0"}}})
+    plane.admin.create(quotas, quota | {"spec": {"hard": {"services": "0"}}})
     counted = f"{quotas}/none"
-    wait(lambda: control_plane.admin.get(counted).get("status", {}).get("hard"), "the quota is in force")
+    wait(lambda: plane.admin.get(counted).get("status", {}).get("hard"), "the quota is in force")
     return counted
 
 
 def test_a_quota_of_no_services_is_told_and_the_service_is_made_once_there_is_room(
-    control_plane: ControlPlane, namespace: str, no_services: str
+    plane: ControlPlane, namespace: str, no_services: str
 ) -> None:
-    plane = control_plane
     mark = plane.audit.mark()
-    job = plane.admin.create(path(JOBS, "jobs", namespace), lone_head(namespace, "job"))
+    job = make_job(plane, lone_head(namespace, "job"))
     began = time.monotonic()
     (event,) = soon(lambda: events(plane, job, "ServiceQuota"), "there is an Event")
-    assert event["message"].startswith("Service job-head-svc has no room in the namespace's quota: ")
+    assert "Service job-head-svc" in event["message"]
     wait_phase(plane, job, "Pending")
     plane.admin.delete(no_services)
     wait(lambda: plane.admin.exists(service_path(job)), "the Service is made", with_others(SLOW.first + 1))
@@ -61,10 +55,10 @@ def test_a_quota_of_no_services_is_told_and_the_service_is_made_once_there_is_ro
 
 
 @pytest.fixture
-def held_namespace(control_plane: ControlPlane, namespace: str) -> Iterator[str]:
+def held_namespace(plane: ControlPlane, namespace: str) -> Iterator[str]:
     """A namespace that cannot go before the test ends: somebody holds a pod in it, and all else goes after the pods."""
-    admin, held = control_plane.admin, f"{namespace}-held"
-    admin.create(path("v1", "namespaces"), {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": held}})
+    admin, held = plane.admin, f"{namespace}-held"
+    make_namespace(plane, held)
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "held", "finalizers": [HOLD]}}
     containers = [{"name": "c", "image": "c"}]
     admin.create(path("v1", "pods", held), pod | {"spec": {"containers": containers}})
@@ -74,10 +68,10 @@ def held_namespace(control_plane: ControlPlane, namespace: str) -> Iterator[str]
 
 
 def test_in_a_namespace_that_is_being_deleted_a_service_is_hardly_tried(
-    control_plane: ControlPlane, held_namespace: str
+    plane: ControlPlane, held_namespace: str
 ) -> None:
-    plane, namespace = control_plane, held_namespace
-    job = running_job(plane, namespace)
+    namespace = held_namespace
+    job = running(plane, sound(namespace))
     mark = plane.audit.mark()
     plane.admin.delete(path("v1", "namespaces", name=namespace))
     plane.admin.delete(service_path(job))
@@ -92,14 +86,11 @@ def test_in_a_namespace_that_is_being_deleted_a_service_is_hardly_tried(
     )
 
 
-def test_a_service_of_somebody_else_that_goes_is_followed_by_ours(control_plane: ControlPlane, namespace: str) -> None:
+def test_a_service_of_somebody_else_that_goes_is_followed_by_ours(plane: ControlPlane, namespace: str) -> None:
     """Nothing tells that it went: it has no label of ours. It is looked for after ever longer, within a minute."""
-    plane = control_plane
-    spec = {"ports": [{"port": 80}], "selector": {"app": "theirs"}}
-    theirs = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "default-head-svc"}, "spec": spec}
-    plane.admin.create(path("v1", "services", namespace), theirs)
+    foreign_service(plane, namespace, "default-head-svc")
     began = time.monotonic()
-    job = plane.admin.create(path(JOBS, "jobs", namespace), default(namespace))
+    job = make_job(plane, sound(namespace))
     wait(lambda: events(plane, job, "ServiceForeign"), "there is an Event")
     plane.admin.delete(service_path(job))
     stood = time.monotonic() - began

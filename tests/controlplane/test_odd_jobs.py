@@ -5,14 +5,12 @@ less, or another type, where a condition looks.
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import pytest
 
-from tests.controlplane.build import VERSIONS
+from tests.controlplane.applied import make_namespace
 from tests.controlplane.client import MERGE, RefusedError, path
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.installed import JOBS, Volray
@@ -119,36 +117,19 @@ def _answered(plane: ControlPlane, namespace: str, method: str, at: str, body: O
     return Fate(response.status_code, "", json.dumps([said, stored.get("spec")]).replace(namespace, "NAMESPACE"))
 
 
-@pytest.fixture(scope="session")
-def control_plane(volray: Volray) -> ControlPlane:
-    return volray.plane
+def fates(plane: ControlPlane, namespace: str) -> dict[str, list[Fate]]:
+    return {case: fate(plane, namespace, body) for case, body in ODD.items()}
 
 
-@pytest.fixture(scope="session")
-def without_volray(volray: Volray) -> Iterator[dict[str, list[Fate]]]:
-    """Each Job's fate while nothing calls volray."""
-    namespaces, name = path("v1", "namespaces"), "test-without-volray"
-    admin = volray.plane.admin
-    admin.create(namespaces, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+def test_the_fate_of_an_odd_job_is_what_it_is_without_volray(volray: Volray, namespace: str) -> None:
+    plane, other = volray.plane, f"{namespace}-without"
+    make_namespace(plane, other)
     with volray.unregistered():
-        fates = {case: fate(volray.plane, name, body) for case, body in ODD.items()}
-    yield fates
-    admin.delete(f"{namespaces}/{name}")
-
-
-@pytest.mark.volcano(*VERSIONS)
-@pytest.mark.parametrize("case", ODD)
-def test_the_fate_of_an_odd_job_is_what_it_is_without_volray(
-    volray: Volray, namespace: str, without_volray: dict[str, list[Fate]], case: str
-) -> None:
+        without = fates(plane, other)
+    plane.admin.delete(path("v1", "namespaces", name=other))
     calls = volray.calls()
-    assert fate(volray.plane, namespace, ODD[case]) == without_volray[case]
+    assert fates(plane, namespace) == without
     assert volray.calls() == calls
-
-
-@pytest.mark.volcano(*VERSIONS)
-def test_some_of_them_are_made_and_some_refused(volray: Volray, without_volray: dict[str, list[Fate]]) -> None:
-    assert volray.webhook.alive
-    made = {case for case, fates in without_volray.items() if fates[0].code == httpx.codes.CREATED}
+    made = {case for case, (first, *_) in without.items() if first.code == httpx.codes.CREATED}
     assert {"labels null", "a task without a name", "plugins empty"} <= made
     assert {"no tasks", "tasks a map", "a label a boolean"} <= ODD.keys() - made

@@ -5,19 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.controlplane.cluster import ControlPlane
+from tests.controlplane.applied import run
 from tests.controlplane.installed import Volray
-from tests.controlplane.operations import run
 from tests.controlplane.waiting import wait
 from tests.pages import README, ROOT, commands, output
 
 DELETE = "volray inject -f examples/job.yaml | kubectl delete --ignore-not-found --cascade=foreground -f -"
 LIST = "kubectl get pods,services -l ray.volcano.sh/node-type -o name"
-
-
-@pytest.fixture(scope="session")
-def control_plane(volray: Volray) -> ControlPlane:
-    return volray.plane
 
 
 @pytest.fixture

@@ -1,14 +1,15 @@
 """What RBAC gives volray's ServiceAccounts is what their programs use: no request is forbidden, no right is idle."""
 
+from typing import Any
+
 import pytest
 
-from tests.controlplane.applied import apply, service, settled
-from tests.controlplane.audit import Asked
-from tests.controlplane.client import path
+from tests.controlplane.applied import all_pods, apply, foreign_service, make_namespace, service, settled
+from tests.controlplane.audit import Request
+from tests.controlplane.client import RefusedError, path
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.installed import SYSTEM, Volray, default, service_path
-from tests.controlplane.life import all_pods
-from tests.controlplane.life import service as found
+from tests.controlplane.life import found_service
 from tests.controlplane.waiting import wait
 from tests.grants import Grant, grants
 
@@ -16,21 +17,15 @@ ACCOUNTS = ("volray-webhook", "volray-controller")
 RBAC = "rbac.authorization.k8s.io/v1"
 
 
-@pytest.fixture(scope="session")
-def control_plane(volray: Volray) -> ControlPlane:
-    return volray.plane
-
-
 @pytest.fixture(scope="module")
 def lived(volray: Volray) -> int:
     """The moment in the audit log after which volray has done whatever it does."""
     plane, namespace, mark = volray.plane, "test-rights", volray.plane.audit.mark()
-    namespaces = path("v1", "namespaces")
-    plane.admin.create(namespaces, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    make_namespace(plane, namespace)
     a_service_is_made_repaired_and_deleted(plane, namespace)
     a_service_of_another_is_told_of(plane, namespace)
     volray.roll_out()
-    plane.admin.delete(f"{namespaces}/{namespace}")
+    plane.admin.delete(path("v1", "namespaces", name=namespace))
     return mark
 
 
@@ -42,31 +37,29 @@ def a_service_is_made_repaired_and_deleted(plane: ControlPlane, namespace: str) 
     plane.admin.patch(service_path(job), {"spec": {"selector": {"volcano.sh/task-spec": "worker"}}})
     wait(lambda: service(plane, job)["spec"]["selector"] == wanted, "the Service is repaired")
     all_pods(plane, job, "Succeeded")
-    wait(lambda: found(plane, job) is None, "the Service is deleted")
+    wait(lambda: found_service(plane, job) is None, "the Service is deleted")
 
 
 def a_service_of_another_is_told_of(plane: ControlPlane, namespace: str) -> None:
-    spec = {"ports": [{"name": "http", "port": 80}], "selector": {"app": "theirs"}}
-    theirs = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "told-head-svc"}, "spec": spec}
-    plane.admin.create(path("v1", "services", namespace), theirs)
+    foreign_service(plane, namespace, "told-head-svc")
     apply(plane, default(namespace, "told"))
     events = path("v1", "events", namespace)
     wait(lambda: plane.admin.items(events, fieldSelector="reason=ServiceForeign"), "there is an Event")
 
 
 @pytest.mark.parametrize("account", ACCOUNTS)
-def test_no_request_is_forbidden(control_plane: ControlPlane, lived: int, account: str) -> None:
-    asked = control_plane.audit.asked(f"system:serviceaccount:{SYSTEM}:{account}", since=lived)
+def test_no_request_is_forbidden(plane: ControlPlane, lived: int, account: str) -> None:
+    asked = plane.audit.requests(user=f"system:serviceaccount:{SYSTEM}:{account}", since=lived)
     assert asked
     assert [each for each in asked if not each.allowed] == []
 
 
 @pytest.mark.parametrize("account", ACCOUNTS)
-def test_every_right_is_used(control_plane: ControlPlane, lived: int, account: str) -> None:
+def test_every_right_is_used(plane: ControlPlane, lived: int, account: str) -> None:
     """Since the start of the control plane: the Lease and the caBundle are written once."""
     assert lived
-    asked = control_plane.audit.asked(f"system:serviceaccount:{SYSTEM}:{account}")
-    idle = {right for right in granted(control_plane, account) if not any(uses(each, right) for each in asked)}
+    asked = plane.audit.requests(user=f"system:serviceaccount:{SYSTEM}:{account}")
+    idle = {right for right in granted(plane, account) if not any(uses(each, right) for each in asked)}
     assert idle == set()
 
 
@@ -76,6 +69,19 @@ def granted(plane: ControlPlane, account: str) -> set[Grant]:
     return set().union(*(grants(plane.admin.get(role)) for role in roles))
 
 
-def uses(asked: Asked, grant: Grant) -> bool:
+def uses(asked: Request, grant: Grant) -> bool:
     group, resource, name, verb = grant
     return (asked.group, asked.resource, asked.verb) == (group, resource, verb) and name in ("*", asked.name)
+
+
+@pytest.mark.parametrize("account", ACCOUNTS)
+def test_the_pods_keep_to_the_restricted_pod_security_standard(plane: ControlPlane, account: str) -> None:
+    """The apiserver's own admission judges it, as the namespace's labels tell it to; dry runs keep nothing."""
+    pods = path("v1", "pods", SYSTEM)
+    template = plane.admin.get(path("apps/v1", "deployments", SYSTEM, account))["spec"]["template"]
+    pod = {"apiVersion": "v1", "kind": "Pod", **template, "metadata": template["metadata"] | {"name": "probe"}}
+    plane.admin.create(pods, pod, dryRun="All")
+    spoils: list[dict[str, Any]] = [{"hostNetwork": True}, {"securityContext": {}}]
+    for spoilt in spoils:
+        with pytest.raises(RefusedError, match='violates PodSecurity "restricted'):
+            plane.admin.create(pods, pod | {"spec": pod["spec"] | spoilt}, dryRun="All")

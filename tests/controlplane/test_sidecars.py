@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,25 +65,20 @@ class Injector:
         return {"patchType": "JSONPatch", "patch": base64.b64encode(json.dumps(operations).encode()).decode()}
 
 
-@pytest.fixture(scope="session")
-def control_plane(volray: Volray) -> ControlPlane:
-    return volray.plane
-
-
 @pytest.fixture(params=["0", "-"], ids=["first", "last"])
 def injector(request: pytest.FixtureRequest) -> Injector:
     return Injector(request.param)
 
 
 @pytest.fixture(params=[BEFORE, AFTER], ids=["before", "after"])
-def order(request: pytest.FixtureRequest, control_plane: ControlPlane, injector: Injector) -> Iterator[str]:
+def order(request: pytest.FixtureRequest, plane: ControlPlane, injector: Injector) -> Iterator[str]:
     """The name under which the injector is registered; it is called by now."""
-    certificates, selector = control_plane.ca.parent, {"objectSelector": {"matchLabels": SELECTED}}
+    certificates, selector = plane.ca.parent, {"objectSelector": {"matchLabels": SELECTED}}
     with (
         serving(injector.review, certificates) as url,
-        registered(control_plane, request.param, url, selector),
+        registered(plane, request.param, url, selector),
     ):
-        wait(lambda: is_called(control_plane, injector), "the injector is called")
+        wait(lambda: is_called(plane, injector), "the injector is called")
         yield request.param
 
 
@@ -95,7 +90,7 @@ def is_called(plane: ControlPlane, injector: Injector) -> bool:
     return bool(injector.seen)
 
 
-def with_containers_of_another_name(namespace: str, name: str) -> Object:
+def ray_job(namespace: str, name: str) -> Object:
     job = default(namespace, name)
     for task in job["spec"]["tasks"]:
         task["template"]["spec"]["containers"][0]["name"] = "main"
@@ -119,11 +114,11 @@ def without_sidecar(pod: Object, job: str) -> Object:
     return plain
 
 
-@pytest.mark.parametrize("make", [default, with_containers_of_another_name])
 def test_beside_a_sidecar_a_pod_is_what_it_is_without_one(
-    volray: Volray, namespace: str, injector: Injector, order: str, make: Callable[[str, str], Object]
+    volray: Volray, namespace: str, injector: Injector, order: str
 ) -> None:
-    plane, alone, beside = volray.plane, make(namespace, "alone"), make(namespace, "beside")
+    plane = volray.plane
+    alone, beside = (ray_job(namespace, name) for name in ("alone", "beside"))
     apply(plane, alone)
     injector.seen.clear()
     apply(plane, beside)

@@ -9,19 +9,13 @@ from typing import Any
 
 import pytest
 
+from tests.controlplane.applied import make_job
 from tests.controlplane.client import path
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.components import Component
-from tests.controlplane.installed import JOBS, SYSTEM, Volray, leads, lone_head, service_path
-from tests.controlplane.life import (
-    BORNE,
-    away,
-    one_service_for_each_live_job,
-    services_created,
-    services_made,
-    with_others,
-)
-from tests.controlplane.waiting import wait
+from tests.controlplane.installed import SYSTEM, Volray, leads, lone_head, service_path
+from tests.controlplane.life import answers, one_service_for_each_live_job, services_made
+from tests.controlplane.waiting import wait, with_others
 from webhook.controller.runtime.lease import DEFAULT_TERMS
 
 Object = dict[str, Any]
@@ -37,11 +31,6 @@ later at most, and looks again a pause later at most than it may act.
 BURST = 20
 
 
-@pytest.fixture(scope="session")
-def control_plane(volray: Volray) -> ControlPlane:
-    return volray.plane
-
-
 @pytest.fixture
 def standby(volray: Volray) -> Iterator[Component]:
     """The controller that does not act; the one that does is volray's first."""
@@ -51,7 +40,7 @@ def standby(volray: Volray) -> Iterator[Component]:
 
 def make(plane: ControlPlane, namespace: str, names: list[str]) -> set[str]:
     for name in names:
-        plane.admin.create(path(JOBS, "jobs", namespace), lone_head(namespace, name))
+        make_job(plane, lone_head(namespace, name))
     return set(names)
 
 
@@ -75,21 +64,13 @@ def service_names(jobs: set[str]) -> list[str]:
     return sorted(f"{name}-head-svc" for name in jobs)
 
 
-def test_of_two_controllers_one_acts(volray: Volray, standby: Component, namespace: str) -> None:
-    plane = volray.plane
-    mark = plane.audit.mark()
-    live = make(plane, namespace, numbered("job"))
-    wait_made(plane, namespace, live)
-    assert sorted(services_made(plane, mark, namespace)) == service_names(live)
-    assert plane.audit.writes(since=mark, credential=volray.credentials[standby.name]) == []
-    assert not leads(standby)
-
-
 def test_a_leader_that_was_killed_is_followed_once_its_lease_has_run_out(
     volray: Volray, standby: Component, namespace: str
 ) -> None:
     plane, leader = volray.plane, volray.controller
     mark, live = put_to_work(plane, namespace)
+    assert plane.audit.writes(since=mark, credential=volray.credentials[standby.name]) == []
+    assert not leads(standby)
     leader.kill()
     killed = time.monotonic()
     live |= make(plane, namespace, numbered("after"))
@@ -99,8 +80,8 @@ def test_a_leader_that_was_killed_is_followed_once_its_lease_has_run_out(
     assert took >= EARLIEST
     wait_made(plane, namespace, live)
     made = services_made(plane, mark, namespace)
-    unanswered = services_created(plane, mark, namespace, 504, volray.credentials[leader.name])
-    silently = set(unanswered) - set(made)
+    tried = answers(plane, mark, namespace, volray.credentials[leader.name])
+    silently = {name for name, code in tried if code == 504} - set(made)
     assert sorted([*made, *silently]) == service_names(live), "each is made once"
 
 
@@ -130,20 +111,3 @@ def test_a_leader_that_was_stopped_past_its_lease_ends_when_it_goes_on_and_write
     made = Counter(services_made(plane, mark, namespace))
     assert sorted(made) == service_names(live)
     assert {name for name, times in made.items() if times > 1} == {"after-00-head-svc"}
-
-
-def test_the_leader_outlives_an_apiserver_that_is_back_before_its_right_ends(
-    volray: Volray, standby: Component, namespace: str
-) -> None:
-    plane, leader = volray.plane, volray.controller
-    before = plane.admin.get(LEASE)["spec"]
-    seconds = away(plane, "apiserver")
-    wait(lambda: plane.admin.get(LEASE)["spec"]["renewTime"] > before["renewTime"], "the lease is renewed")
-    after = plane.admin.get(LEASE)["spec"]
-    survived = (leader.alive, after["leaseTransitions"]) == (True, before["leaseTransitions"])
-    print(f"the apiserver was away for {seconds:.1f} s, {BORNE:.1f} s are borne; the leader survived: {survived}")
-    assert survived or seconds > BORNE
-    (job,) = make(plane, namespace, ["after"])
-    made = lone_head(namespace, job)
-    wait(lambda: plane.admin.exists(service_path(made)), "a new Job has its Service", with_others(LATEST))
-    assert leads(standby) != survived

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -33,6 +34,11 @@ def wait(condition: Callable[[], T], what: str, seconds: float = 30) -> T:
         if time.monotonic() >= deadline:
             raise TimeoutError(f"{what}: not within {seconds:g} s; seen last: {seen}")
         time.sleep(_INTERVAL)
+
+
+def with_others(seconds: float) -> float:
+    """Return how long something may take that takes so long on a machine that does nothing else."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def _ask(condition: Callable[[], T]) -> tuple[T | None, str]:

@@ -6,9 +6,9 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from tests.controlplane.applied import order
 from tests.controlplane.client import RefusedError, path
 from tests.controlplane.installed import job_path, service_path
-from tests.controlplane.life import order
 from tests.controlplane.waiting import wait
 
 if TYPE_CHECKING:

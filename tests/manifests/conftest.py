@@ -1,5 +1,3 @@
-import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.cache import NotBuiltError
+from tests.controlplane.build import built
 from tests.manifests import Manifest
+from tests.tiers import missing
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,32 +23,17 @@ def base(root: Path) -> Path:
     return root / "manifests" / "base"
 
 
-def _kustomize() -> list[str] | None:
-    if kubectl := shutil.which("kubectl"):
-        return [kubectl, "kustomize"]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "volray" / "bin" / "kustomize"
-    return [str(cache), "build"] if cache.exists() else None
-
-
 @pytest.fixture(scope="session")
 def kustomize() -> Callable[[Path], list[Manifest]]:
     """Render a kustomization into its objects, in the order in which `kubectl apply -k` sends them."""
-    command = _kustomize()
-    if command is None:
-        reason = (
-            "neither kubectl nor the cached kustomize is here to render the manifests (make test builds it with Go)"
-        )
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    try:
+        kubectl = built(None).programs["kubectl"]
+    except NotBuiltError as error:
+        missing(str(error))
 
     def render(kustomization: Path) -> list[Manifest]:
         done = subprocess.run(
-            [*command, str(kustomization)],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
+            [kubectl, "kustomize", kustomization], capture_output=True, text=True, check=False, timeout=60
         )
         assert done.returncode == 0, done.stderr
         assert not done.stderr, "kustomize warns: " + done.stderr

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from kubernetes import client
 
+from tests.grants import grants
 from tests.manifests import Manifest
 
 REGISTRATIONS = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"]
@@ -66,15 +66,6 @@ def test_the_namespace_is_applied_first_and_the_registration_last(objects: dict[
     assert kinds[-2:] == REGISTRATIONS
 
 
-def test_every_field_is_one_that_the_api_knows(objects: dict[str, Manifest]) -> None:
-    for each in objects.values():
-        version = each["apiVersion"].rpartition("/")[2].capitalize()
-        model = getattr(client, version + each["kind"])
-        model.model_validate(each, by_alias=True, by_name=False)
-        with pytest.raises(ValueError, match="misspelt"):
-            model.model_validate({**each, "misspelt": True}, by_alias=True, by_name=False)
-
-
 def test_the_namespace_enforces_the_restricted_pod_security_standard(objects: dict[str, Manifest]) -> None:
     labels = objects["Namespace/volray-system"]["metadata"]["labels"]
 
@@ -127,3 +118,29 @@ def test_an_overlay_moves_it_all_to_another_image_and_namespace(
     assert rendered["Service"]["metadata"]["namespace"] == "elsewhere"
     webhooks = [webhook for kind in REGISTRATIONS for webhook in rendered[kind]["webhooks"]]
     assert {webhook["clientConfig"]["service"]["namespace"] for webhook in webhooks} == {"elsewhere"}
+
+
+ROLES = [f"{kind}/volray-{name}" for kind in ("Role", "ClusterRole") for name in ("webhook", "controller")]
+
+
+def test_there_are_no_other_roles_and_none_that_grows(objects: dict[str, Manifest]) -> None:
+    """That each right in them is used, and that none is missing, is seen in `tests/controlplane/test_rights.py`."""
+    roles = {key: each for key, each in objects.items() if key.partition("/")[0] in {"Role", "ClusterRole"}}
+
+    assert roles.keys() == set(ROLES)
+    assert [key for key, each in roles.items() if "aggregationRule" in each] == []
+    assert [rule for each in roles.values() for rule in each["rules"] if "nonResourceURLs" in rule] == []
+    secrets = {grant[:3] for each in roles.values() for grant in grants(each) if grant[1] == "secrets"}
+    assert secrets == {("", "secrets", "volray-ca")}
+
+
+@pytest.mark.parametrize("key", ROLES)
+def test_a_binding_gives_its_role_to_the_pod_s_account_alone(objects: dict[str, Manifest], key: str) -> None:
+    kind, _, name = key.partition("/")
+    binding, pod = objects[f"{kind}Binding/{name}"], objects[f"Deployment/{name}"]["spec"]["template"]
+    account = objects[f"ServiceAccount/{pod['spec']['serviceAccountName']}"]["metadata"]
+
+    assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}
+    assert binding["subjects"] == [
+        {"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]}
+    ]

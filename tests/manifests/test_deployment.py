@@ -1,4 +1,4 @@
-"""The Deployment, and what must agree with it: Service, budget, quota, network policy, command line."""
+"""The two Deployments, and what must agree with them: Service, budget, quota, network policy, command line."""
 
 from typing import Any
 
@@ -7,31 +7,98 @@ import pytest
 from tests.manifests import Manifest
 from tests.manifests.command_line import parsed
 from webhook import __version__
+from webhook.controller import run
+from webhook.controller.runtime.lease import DEFAULT_TERMS
+
+COMPONENTS = ("webhook", "controller")
+both = pytest.mark.parametrize("component", COMPONENTS)
 
 
-@pytest.mark.parametrize(
-    ("key", "path"),
-    [
-        ("Deployment/volray-webhook", ("spec", "selector", "matchLabels")),
-        ("Deployment/volray-webhook", ("spec", "template", "spec", "topologySpreadConstraints", 0)),
-        ("Deployment/volray-webhook", ("spec", "template", "spec", "topologySpreadConstraints", 1)),
-        ("Service/volray-webhook", ("spec", "selector")),
-        ("PodDisruptionBudget/volray-webhook", ("spec", "selector", "matchLabels")),
-        ("NetworkPolicy/volray-webhook", ("spec", "podSelector", "matchLabels")),
-    ],
-    ids=["deployment", "spread over hosts", "spread over zones", "service", "budget", "network policy"],
-)
-def test_selects_the_webhook_s_pods_and_not_the_controller_s(
-    objects: dict[str, Manifest], pod: Manifest, key: str, path: tuple[str | int, ...]
+def deployed(objects: dict[str, Manifest], component: str) -> Manifest:
+    spec: Manifest = objects[f"Deployment/volray-{component}"]["spec"]
+    return spec
+
+
+def container_of(objects: dict[str, Manifest], component: str) -> Manifest:
+    (only,) = deployed(objects, component)["template"]["spec"]["containers"]
+    found: Manifest = only
+    return found
+
+
+def parsed_arguments(container: Manifest) -> tuple[str | None, dict[str, Any]]:
+    """The subcommand's name, and the options as the command line itself understands the arguments."""
+    values: dict[str, Any] = {}
+    with parsed(container["args"]) as context:
+        for parameter in context.command.params:
+            for option in parameter.opts:
+                values[option] = context.params.get(str(parameter.name))
+    return context.command.name, values
+
+
+@both
+def test_everything_selects_the_component_s_pods_and_not_the_other_s(
+    objects: dict[str, Manifest], component: str
 ) -> None:
-    selector: Any = objects[key]
-    for step in path:
-        selector = selector[step]
-    if "topologyKey" in selector:
-        selector = selector["labelSelector"]["matchLabels"]
+    spec, name = deployed(objects, component), f"volray-{component}"
+    spreads = spec["template"]["spec"]["topologySpreadConstraints"]
+    services = [objects["Service/volray-webhook"]["spec"]["selector"]] if component == "webhook" else []
+    selectors = [
+        spec["selector"]["matchLabels"],
+        objects[f"PodDisruptionBudget/{name}"]["spec"]["selector"]["matchLabels"],
+        objects[f"NetworkPolicy/{name}"]["spec"]["podSelector"]["matchLabels"],
+        *(each["labelSelector"]["matchLabels"] for each in spreads),
+        *services,
+    ]
+    labels = {"app.kubernetes.io/name": "volray", "app.kubernetes.io/component": component}
 
-    assert selector == {"app.kubernetes.io/name": "volray", "app.kubernetes.io/component": "webhook"}
-    assert selector.items() <= pod["metadata"]["labels"].items()
+    assert [each for each in selectors if each != labels] == []
+    assert labels.items() <= spec["template"]["metadata"]["labels"].items()
+    assert {each["topologyKey"] for each in spreads} == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
+    assert {each["whenUnsatisfiable"] for each in spreads} == {"ScheduleAnyway"}
+
+
+@both
+def test_the_budget_lets_a_node_be_drained_and_keeps_one_replica(objects: dict[str, Manifest], component: str) -> None:
+    budget = objects[f"PodDisruptionBudget/volray-{component}"]["spec"]
+
+    assert 1 <= budget["minAvailable"] < deployed(objects, component)["replicas"]
+    assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+
+
+@both
+def test_the_image_s_own_entry_point_starts_this_version(objects: dict[str, Manifest], component: str) -> None:
+    container = container_of(objects, component)
+
+    assert container["image"] == f"volray:{__version__}"
+    assert "command" not in container
+
+
+@both
+def test_probes_ask_the_side_port_and_patience_comes_before_a_restart(
+    objects: dict[str, Manifest], component: str
+) -> None:
+    container = container_of(objects, component)
+    ready, live = container["readinessProbe"], container["livenessProbe"]
+
+    assert "side" in {port["name"] for port in container["ports"]}
+    assert (ready["httpGet"], live["httpGet"]) == (
+        {"path": "/readyz", "port": "side"},
+        {"path": "/livez", "port": "side"},
+    )
+    if component == "webhook":
+        assert ready["periodSeconds"] * ready["failureThreshold"] <= 15
+        assert live["periodSeconds"] * live["failureThreshold"] >= 60
+
+
+@both
+def test_the_root_is_read_only_and_memory_is_limited_and_cpu_is_not(
+    objects: dict[str, Manifest], component: str
+) -> None:
+    container = container_of(objects, component)
+
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["resources"]["limits"].keys() == {"memory"}
+    assert container["resources"]["requests"].keys() == {"cpu", "memory"}
 
 
 def test_a_rollout_never_goes_below_two_replicas(deployment: Manifest) -> None:
@@ -40,22 +107,6 @@ def test_a_rollout_never_goes_below_two_replicas(deployment: Manifest) -> None:
         "type": "RollingUpdate",
         "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
     }
-
-
-def test_the_budget_lets_a_node_be_drained_and_keeps_one_replica(
-    objects: dict[str, Manifest], deployment: Manifest
-) -> None:
-    budget = objects["PodDisruptionBudget/volray-webhook"]["spec"]
-
-    assert 1 <= budget["minAvailable"] < deployment["spec"]["replicas"]
-    assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
-
-
-def test_replicas_spread_where_they_can_and_run_where_they_must(pod: Manifest) -> None:
-    constraints = {each["topologyKey"]: each for each in pod["spec"]["topologySpreadConstraints"]}
-
-    assert constraints.keys() == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
-    assert {each["whenUnsatisfiable"] for each in constraints.values()} == {"ScheduleAnyway"}
 
 
 def test_the_priority_class_comes_with_the_quota_that_some_clusters_demand(
@@ -71,37 +122,20 @@ def test_the_priority_class_comes_with_the_quota_that_some_clusters_demand(
     assert quota["hard"].keys() == {"pods"}, "a quota on cpu or memory would refuse pods without such a limit"
 
 
-def test_the_image_is_this_version_s(container: Manifest) -> None:
-    assert container["image"] == f"volray:{__version__}"
-
-
-def test_the_arguments_name_the_ports_that_the_container_declares(
-    options: dict[str, str], ports: dict[str, int]
-) -> None:
-    assert ports == {"https": int(options["--port"]), "side": int(options["--side-port"])}
-
-
-@pytest.mark.parametrize(("probe", "path"), [("readinessProbe", "/readyz"), ("livenessProbe", "/livez")])
-def test_probes_ask_the_side_port(container: Manifest, ports: dict[str, int], probe: str, path: str) -> None:
-    assert container[probe]["httpGet"] == {"path": path, "port": "side"}
-    assert "side" in ports
-
-
-def test_an_overloaded_replica_is_taken_out_long_before_it_is_restarted(container: Manifest) -> None:
-    def patience(probe: Manifest) -> int:
-        seconds: int = probe["periodSeconds"] * probe["failureThreshold"]
-        return seconds
-
-    assert patience(container["readinessProbe"]) <= 15
-    assert patience(container["livenessProbe"]) >= 60
-
-
 def test_the_grace_period_covers_draining_and_the_requests_in_flight(
     pod: Manifest, options: dict[str, str], webhook: Manifest
 ) -> None:
     drain = float(options["--drain-seconds"])
 
     assert pod["spec"]["terminationGracePeriodSeconds"] >= drain + webhook["timeoutSeconds"] + 10
+
+
+def test_the_grace_period_covers_the_keys_at_work_and_the_release(objects: dict[str, Manifest]) -> None:
+    last = run.LAST_KEY_SECONDS + 3 * (DEFAULT_TERMS.lease - DEFAULT_TERMS.renew)
+    pod = deployed(objects, "controller")["template"]["spec"]
+
+    assert pod["terminationGracePeriodSeconds"] > last + 10
+    assert "volumes" not in pod, "nothing is mounted but the token"
 
 
 def test_the_certificate_folder_is_the_only_writable_place(
@@ -113,14 +147,6 @@ def test_the_certificate_folder_is_the_only_writable_place(
     assert volume["emptyDir"]["medium"] == "Memory"
     assert "sizeLimit" in volume["emptyDir"]
     assert mount == {"name": volume["name"], "mountPath": options["--cert-dir"]}
-    assert container["securityContext"]["readOnlyRootFilesystem"] is True
-
-
-def test_memory_is_limited_and_cpu_is_not(container: Manifest) -> None:
-    assert container["resources"] == {
-        "requests": {"cpu": "100m", "memory": "128Mi"},
-        "limits": {"memory": "256Mi"},
-    }
 
 
 def test_the_token_is_mounted_by_the_pod_and_by_no_other_of_the_account(
@@ -140,50 +166,49 @@ def test_the_pod_knows_its_namespace(container: Manifest) -> None:
 
 
 def test_the_service_leads_from_the_registration_s_port_to_the_container_s(
-    objects: dict[str, Manifest], ports: dict[str, int], webhook: Manifest
+    objects: dict[str, Manifest], webhook: Manifest
 ) -> None:
     (port,) = objects["Service/volray-webhook"]["spec"]["ports"]
 
     assert port["port"] == webhook["clientConfig"]["service"]["port"] == 443
     assert port["targetPort"] == "https"
-    assert port["targetPort"] in ports
 
 
-def test_the_network_policy_opens_what_is_served_and_what_is_called(
-    objects: dict[str, Manifest], ports: dict[str, int]
-) -> None:
-    policy = objects["NetworkPolicy/volray-webhook"]["spec"]
-    anywhere, pods = policy["ingress"]
-    called = [(port.get("protocol", "TCP"), port["port"]) for rule in policy["egress"] for port in rule["ports"]]
+def test_the_network_policies_open_what_is_served_and_what_is_called(objects: dict[str, Manifest]) -> None:
+    side = {"from": [{"namespaceSelector": {}}], "ports": [{"port": "side"}]}
+    webhook, controller = (objects[f"NetworkPolicy/volray-{each}"]["spec"] for each in COMPONENTS)
+    called = [(port.get("protocol", "TCP"), port["port"]) for rule in webhook["egress"] for port in rule["ports"]]
 
-    assert policy["policyTypes"] == ["Ingress", "Egress"]
-    assert anywhere == {"ports": [{"port": "https"}]}
-    assert pods == {"from": [{"namespaceSelector": {}}], "ports": [{"port": "side"}]}
-    assert ports.keys() == {"https", "side"}
+    assert webhook["policyTypes"] == ["Ingress", "Egress"]
+    assert webhook["ingress"] == [{"ports": [{"port": "https"}]}, side]
     assert sorted(called) == [("TCP", 53), ("TCP", 443), ("TCP", 6443), ("UDP", 53)]
-    assert all("to" not in rule for rule in policy["egress"])
+    assert all("to" not in rule for rule in webhook["egress"])
+    assert controller["ingress"] == [side]
+    assert controller["egress"] == webhook["egress"]
 
 
-def test_the_image_s_own_entry_point_starts_the_command(container: Manifest) -> None:
-    assert "command" not in container
-    assert container["args"][0] == "serve"
-
-
-def test_the_command_line_takes_the_arguments_and_understands_what_the_manifest_means(
+def test_the_webhook_s_command_line_understands_what_the_manifest_means(
     container: Manifest, options: dict[str, str], ports: dict[str, int], objects: dict[str, Manifest]
 ) -> None:
-    values: dict[str, Any] = {}
-    with parsed(container["args"]) as context:
-        for parameter in context.command.params:
-            for option in parameter.opts:
-                values[option] = context.params[str(parameter.name)]
+    name, values = parsed_arguments(container)
 
-    assert context.command.name == "serve"
+    assert name == "serve"
     assert values.keys() >= options.keys()
-    assert (values["--port"], values["--side-port"]) == (ports["https"], ports["side"])
+    assert ports == {"https": values["--port"], "side": values["--side-port"]}
     assert str(values["--cert-dir"]) == container["volumeMounts"][0]["mountPath"]
     assert f"Secret/{values['--ca-secret']}" in objects
     assert f"MutatingWebhookConfiguration/{values['--webhook-configuration']}" in objects
     assert f"ValidatingWebhookConfiguration/{values['--validating-configuration']}" in objects
     assert float(values["--drain-seconds"]) == float(options["--drain-seconds"])
     assert values["--host"] == options["--host"] == "0.0.0.0"  # noqa: S104
+
+
+def test_the_controller_s_command_line_understands_what_the_manifest_means(objects: dict[str, Manifest]) -> None:
+    container = container_of(objects, "controller")
+    name, values = parsed_arguments(container)
+    (lease,) = {each for rule in objects["Role/volray-controller"]["rules"] for each in rule.get("resourceNames", [])}
+
+    assert name == "controller"
+    assert container["ports"] == [{"name": "side", "containerPort": values["--side-port"]}]
+    assert (values["--namespace"], values["--lease"]) == ("volray-system", lease)
+    assert not values["--all-jobs"]

@@ -11,16 +11,17 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from certs.store import LEAF
+from tests.controlplane.waiting import wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 VOLRAY = str(Path(sys.executable).with_name("volray"))
 HOSTS = ("volray-webhook.volray-system.svc", "volray-webhook.volray-system", "127.0.0.1")
@@ -34,11 +35,7 @@ def free_port() -> int:
         return port
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.02)
+wait_until = partial(wait, seconds=PATIENCE)
 
 
 @dataclass(frozen=True)

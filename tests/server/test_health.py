@@ -12,6 +12,8 @@ from tests.server.test_review import HEAD, asking
 from tests.volcano_pods import pod
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.server.application import Application
 
 REVIEWS = "volray_reviews_total"
@@ -19,39 +21,45 @@ REQUESTS = "volray_webhook_requests_total"
 LATENCY = "volray_webhook_latency_seconds"
 
 
-def test_a_sound_server_is_alive_and_ready(application: Application) -> None:
-    for path in ("/livez", "/readyz"):
-        answer = application.side(path)
-        assert (answer.status_code, answer.text) == (200, "ok\n")
-
-
-def test_a_draining_server_is_alive_and_not_ready(application: Application) -> None:
+def drains(application: Application) -> None:
     application.health.draining = True
-    assert application.side("/livez").status_code == 200
-    answer = application.side("/readyz")
-    assert (answer.status_code, answer.text) == (503, "draining\n")
 
 
-def test_an_expired_certificate_is_not_ready_from_its_last_moment_on(application: Application) -> None:
+def has_expired(application: Application) -> None:
+    application.now = application.not_after
+
+
+def has_a_second(application: Application) -> None:
     application.now = application.not_after - timedelta(seconds=1)
-    assert application.side("/readyz").status_code == 200
-    application.now = application.not_after
-    answer = application.side("/readyz")
-    assert (answer.status_code, answer.text) == (503, "the certificate has expired\n")
 
 
-def test_a_problem_is_named_until_it_is_gone(application: Application) -> None:
-    application.health.report("certificates", "the CA bundle is not published")
-    assert application.side("/readyz").text == "the CA bundle is not published\n"
-    application.health.report("certificates", None)
-    assert application.side("/readyz").status_code == 200
-
-
-def test_every_reason_is_named(application: Application) -> None:
-    application.health.draining = True
+def has_a_problem(application: Application) -> None:
     application.health.report("certificates", "no CA")
-    application.now = application.not_after
-    assert application.side("/readyz").text == "draining\nthe certificate has expired\nno CA\n"
+
+
+def had_a_problem(application: Application) -> None:
+    has_a_problem(application)
+    application.health.report("certificates", None)
+
+
+@pytest.mark.parametrize(
+    ("states", "problems"),
+    [
+        ([], []),
+        ([had_a_problem, has_a_second], []),
+        ([drains], ["draining"]),
+        ([has_expired], ["the certificate has expired"]),
+        ([drains, has_a_problem, has_expired], ["draining", "the certificate has expired", "no CA"]),
+    ],
+)
+def test_a_server_is_alive_and_what_keeps_it_from_being_ready_is_named(
+    states: list[Callable[[Application], None]], problems: list[str], application: Application
+) -> None:
+    for state in states:
+        state(application)
+    alive, ready = application.side("/livez"), application.side("/readyz")
+    assert (alive.status_code, alive.text) == (200, "ok\n")
+    assert (ready.status_code, ready.text.splitlines()) == ((503, problems) if problems else (200, ["ok"]))
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from webhook.pods.inject import inject
 from webhook.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from webhook.names import Object
 
 HEAD = "pod-create-minimal-head-0"
@@ -267,66 +269,60 @@ def test_only_while_draining_an_answer_closes_its_connection(drains: bool, appli
         assert application.post(body).headers.get("connection") == ("close" if drains else None)
 
 
-class TestLog:
-    """One JSON line a review."""
+@pytest.fixture
+def logged(capsysbinary: pytest.CaptureFixture[bytes]) -> Callable[[], list[Any]]:
+    """Reads what was logged since the last call, one JSON object a line."""
+    return lambda: [orjson.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
 
-    def lines(self, capture: pytest.CaptureFixture[bytes]) -> list[Any]:
-        return [orjson.loads(line) for line in capture.readouterr().out.splitlines()]
 
-    def test_a_review_is_one_line_with_what_its_owner_asks_for(
-        self, application: Application, capsysbinary: pytest.CaptureFixture[bytes]
-    ) -> None:
-        review = recordings.review(HEAD)
-        application.review(review)
-        (line,) = self.lines(capsysbinary)
-        microseconds = line.pop("microseconds")
-        assert isinstance(microseconds, int)
-        assert 0 < microseconds < 5_000_000
-        assert line.pop("time")
-        assert line == {
-            "event": "review",
-            "webhook": "/mutate",
-            "uid": review["request"]["uid"],
-            "namespace": "default",
-            "name": "minimal-head-0",
-            "role": "head",
-            "reason": "injected",
-            "allowed": True,
-        }
+def test_a_review_is_one_line_with_what_its_owner_asks_for(
+    application: Application, logged: Callable[[], list[Any]]
+) -> None:
+    review = recordings.review(HEAD)
+    application.review(review)
+    (line,) = logged()
+    microseconds = line.pop("microseconds")
+    assert isinstance(microseconds, int)
+    assert 0 < microseconds < 5_000_000
+    assert line.pop("time")
+    assert line == {
+        "event": "review",
+        "webhook": "/mutate",
+        "uid": review["request"]["uid"],
+        "namespace": "default",
+        "name": "minimal-head-0",
+        "role": "head",
+        "reason": "injected",
+        "allowed": True,
+    }
 
-    @pytest.mark.parametrize(
-        ("path", "recorded"),
-        [
-            ("/mutate", HEAD),
-            ("/mutate-jobs", "job-create-native-minimal"),
-            ("/validate-jobs", "job-create-labelled-minimal"),
-        ],
-    )
-    def test_a_line_names_the_webhook_that_was_asked(
-        self, path: str, recorded: str, application: Application, capsysbinary: pytest.CaptureFixture[bytes]
-    ) -> None:
-        application.review(recordings.review(recorded), path)
-        application.post(b"{", path=path)
-        lines = [(line["event"], line["webhook"]) for line in self.lines(capsysbinary)]
-        assert lines == [("review", path), ("no-review", path)]
 
-    def test_a_pod_without_a_name_is_called_by_its_generate_name(
-        self, application: Application, capsysbinary: pytest.CaptureFixture[bytes]
-    ) -> None:
-        application.review(recordings.review("pod-create-bj"))
-        (line,) = self.lines(capsysbinary)
-        assert line["name"] == "bj-"
+BREAKING = {"name": "a\nb\r\n\u2028c", "namespace": 'd"\n'}
+LOGGED = [
+    ("/mutate", recordings.review(HEAD), {}),
+    ("/mutate-jobs", recordings.review("job-create-native-minimal"), {}),
+    ("/validate-jobs", recordings.review("job-create-labelled-minimal"), {}),
+    ("/mutate", recordings.review("pod-create-bj"), {"name": "bj-"}),  # a generateName
+    (
+        "/mutate",
+        asking(pod(), name="a\nb\r\n\u2028c", namespace='d"\n'),
+        {"name": "a\nb\r\n\u2028c", "namespace": 'd"\n'},
+    ),
+]
 
-    def test_a_denied_review_says_why(
-        self, application: Application, capsysbinary: pytest.CaptureFixture[bytes]
-    ) -> None:
-        message = application.review(asking(pod(flags="--port=x")))["status"]["message"]
-        (line,) = self.lines(capsysbinary)
-        assert (line["allowed"], line["message"]) == (False, message)
 
-    def test_values_with_line_breaks_stay_on_the_line(
-        self, application: Application, capsysbinary: pytest.CaptureFixture[bytes]
-    ) -> None:
-        application.review(asking(pod(), name="a\nb\r\n\u2028c", namespace='d"\n'))
-        (line,) = self.lines(capsysbinary)
-        assert (line["name"], line["namespace"]) == ("a\nb\r\n\u2028c", 'd"\n')
+@pytest.mark.parametrize(("path", "review", "fields"), LOGGED)
+def test_a_line_names_the_webhook_that_was_asked_and_the_object(
+    path: str, review: Any, fields: dict[str, str], application: Application, logged: Callable[[], list[Any]]
+) -> None:
+    application.review(review, path)
+    application.post(b"{", path=path)
+    good, bad = logged()
+    assert {"event": "review", "webhook": path, **fields}.items() <= good.items()
+    assert {"event": "no-review", "webhook": path}.items() <= bad.items()
+
+
+def test_a_denied_review_says_why(application: Application, logged: Callable[[], list[Any]]) -> None:
+    message = application.review(asking(pod(flags="--port=x")))["status"]["message"]
+    (line,) = logged()
+    assert (line["allowed"], line["message"]) == (False, message)

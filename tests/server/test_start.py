@@ -6,7 +6,6 @@ import socket
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +20,7 @@ from webhook.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.server.process import Process
 
@@ -38,7 +38,7 @@ def provide(folder: Path) -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.glob("*") if path.is_file()}
 
 
 def test_a_provided_pair_is_served_and_nothing_is_written_beside_it(
@@ -101,8 +101,8 @@ class Failure:
 
 def failure(*options: str, cert_dir: Path, env: dict[str, str] | None = None) -> Failure:
     """In this process: it ends before it serves."""
-    own = [*options, "--cert-dir", str(cert_dir)]
-    arguments = ["serve", "--port", "0", "--side-port", "0", "--namespace", "volray-system", *own]
+    usual = ["--port=0", "--side-port=0", "--namespace=volray-system", f"--cert-dir={cert_dir}"]
+    arguments = ["serve", *usual, *filter(None, options)]
     result = CliRunner().invoke(main, arguments, env=env)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
     return Failure(result.exit_code, result.stderr, result.stdout)
@@ -131,57 +131,54 @@ def test_a_port_in_use_is_a_sentence_and_status_1(option: str, tmp_path: Path) -
     assert_says_why(found, f"Cannot listen on 127.0.0.1 port {port} (Address already in use). ")
 
 
-def test_a_host_that_is_none_is_a_sentence_and_status_1(tmp_path: Path) -> None:
-    assert_says_why(failure("--host", "no-such-host.invalid", cert_dir=tmp_path), "no-such-host.invalid port")
+def nothing(_: Path) -> None:
+    """Leave the folder empty."""
 
 
-@pytest.mark.parametrize("damaged", [[LEAF], [LEAF_KEY], [LEAF, LEAF_KEY]], ids="+".join)
-def test_a_provided_pair_that_is_garbage_is_a_sentence_and_status_1(damaged: list[str], tmp_path: Path) -> None:
-    provide(tmp_path)
-    for name in damaged:
-        (tmp_path / name).write_bytes(b"garbage")
-    before = contents(tmp_path)
-    assert_says_why(failure(cert_dir=tmp_path), "tls.crt", "cannot be served")
-    assert contents(tmp_path) == before
+def a_file(folder: Path) -> None:
+    folder.rmdir()
+    folder.write_text("")
 
 
-def test_a_mismatched_provided_pair_is_a_sentence_and_status_1(tmp_path: Path) -> None:
-    provide(tmp_path)
-    key = (tmp_path / LEAF_KEY).read_bytes()
-    provide(tmp_path)
-    (tmp_path / LEAF_KEY).write_bytes(key)
-    assert_says_why(failure(cert_dir=tmp_path), "cannot be served", "mismatch")
+def garbage(folder: Path) -> None:
+    provide(folder)
+    (folder / LEAF).write_bytes(b"garbage")
 
 
-def test_a_pair_that_is_a_folder_is_a_sentence_and_status_1(tmp_path: Path) -> None:
-    (tmp_path / LEAF).mkdir()
-    assert_says_why(failure(cert_dir=tmp_path), str(tmp_path), "Is a directory")
+def mismatched(folder: Path) -> None:
+    provide(folder)
+    key = (folder / LEAF_KEY).read_bytes()
+    provide(folder)
+    (folder / LEAF_KEY).write_bytes(key)
 
 
-def test_a_certificate_folder_that_is_a_file_is_a_sentence_and_status_1(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.write_text("")
-    assert_says_why(failure(cert_dir=file), str(file), "Give a directory, not a file")
+FAILURES: dict[str, tuple[Callable[[Path], None], str, list[str]]] = {
+    "no such host": (nothing, "--host=no-such-host.invalid", ["no-such-host.invalid port"]),
+    "no such namespace": (nothing, "--namespace=no such/one", ["is neither a DNS name nor an IP address"]),
+    "no cluster": (nothing, "--ca-secret=volray-ca", ["neither a service account nor a kubeconfig"]),
+    "no folder can be made": (nothing, "--cert-dir=/proc/volray", ["Cannot write to /proc/volray"]),
+    "a file for a folder": (a_file, "", ["certs", "Give a directory, not a file"]),
+    "a folder for a pair": (lambda folder: (folder / LEAF).mkdir(), "", ["certs", "Is a directory"]),
+    "garbage for a pair": (garbage, "", ["tls.crt", "cannot be served"]),
+    "a mismatched pair": (mismatched, "", ["cannot be served", "mismatch"]),
+}
 
 
-def test_a_folder_that_cannot_be_made_is_named_as_the_cause() -> None:
-    assert_says_why(failure(cert_dir=Path("/proc/volray")), "Cannot write to /proc/volray")
-
-
-def test_a_namespace_that_is_none_is_a_sentence_and_status_1(tmp_path: Path) -> None:
-    found = failure("--namespace", "no such/namespace", cert_dir=tmp_path)
-    assert_says_why(found, "is neither a DNS name nor an IP address")
-
-
-def test_a_secret_without_a_cluster_is_a_sentence_and_status_1(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("prepare", "option", "words"), FAILURES.values(), ids=FAILURES)
+def test_what_keeps_the_server_from_starting_is_a_sentence_and_status_1(
+    prepare: Callable[[Path], None], option: str, words: list[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    prepare(folder)
+    before = contents(folder)
     nowhere = {"KUBECONFIG": str(tmp_path / "none"), "KUBERNETES_SERVICE_HOST": ""}
-    found = failure("--ca-secret", "volray-ca", cert_dir=tmp_path, env=nowhere)
-    assert_says_why(found, "neither a service account nor a kubeconfig")
+    assert_says_why(failure(option, cert_dir=folder, env=nowhere), *words)
+    assert before.items() <= contents(folder).items()
 
 
 @pytest.mark.parametrize("option", ["--port", "--side-port"])
 @pytest.mark.parametrize("value", ["65536", "-1", "https"])
 def test_a_port_that_is_none_is_a_usage_error(option: str, value: str, tmp_path: Path) -> None:
     found = failure(option, value, cert_dir=tmp_path)
-    assert found.status == 2
-    assert f"Invalid value for '{option}'" in found.errors
+    assert (found.status, f"Invalid value for '{option}'" in found.errors) == (2, True)

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tests.jobs import jobs
 from webhook.controller.head_service.decide import wanted
 from webhook.controller.head_service.observed import RayJob, job_reader
 
 if TYPE_CHECKING:
     from webhook.names import Object
 
-LABEL = {"ray.volcano.sh/cluster": "true"}
 LABELLED = job_reader(all_jobs=False)
 ALL = job_reader(all_jobs=True)
+LIMITS = {"resources": {"limits": {"cpu": "1", "memory": "1Gi"}}}
 
 
-def task(name: str = "head", *, labelled: bool = True, flags: str = "", **more: Any) -> Object:
-    notes = {"annotations": {"ray.volcano.sh/args": flags}} if flags else {}
-    limits = {"limits": {"cpu": "1", "memory": "1Gi"}}
-    return {
-        "name": name,
-        "replicas": 1,
-        "template": {
-            "metadata": {"labels": LABEL if labelled else {}, **notes},
-            "spec": {"containers": [{"name": name, "image": "ray", "resources": limits}]},
-        },
-        **more,
-    }
+def task(name: str = "head", *, labelled: bool = True, **fields: Any) -> Object:
+    return jobs.task(name, labels=jobs.OPT_IN if labelled else None, container=LIMITS, **fields)
 
 
 def job(
@@ -37,16 +28,10 @@ def job(
     plugins: Object | None = None,
     **metadata: Any,
 ) -> Object:
-    return {
-        "apiVersion": "batch.volcano.sh/v1alpha1",
-        "kind": "Job",
-        "metadata": {"name": name, "namespace": "default", "uid": uid, "generation": 1, **metadata},
-        "spec": {
-            "tasks": [task("head"), task("worker")] if tasks is None else tasks,
-            **({"plugins": plugins} if plugins is not None else {}),
-        },
-        "status": {"state": {"phase": phase}} if phase else {},
-    }
+    found = jobs.job(*([task("head"), task("worker")] if tasks is None else tasks), plugins=plugins)
+    found["metadata"] = {"name": name, "namespace": "default", "uid": uid, "generation": 1, **metadata}
+    found["status"] = {"state": {"phase": phase}} if phase else {}
+    return found
 
 
 def ray_job(*args: Any, **kwargs: Any) -> RayJob:

@@ -25,7 +25,7 @@ NO: dict[str, Any] = {"annotations": {"ray.volcano.sh/adopt": "false"}}
         (job(tasks=UNLABELLED, plugins={"pytorch": []}), False, False),
         (job(tasks=UNLABELLED, **NO), False, False),
         (job(tasks=[task("master", labelled=False), task("worker", labelled=False)]), False, False),
-        (job(tasks=[task("head", labelled=False, template={"spec": {"containers": [{"name": "x"}]}})]), False, False),
+        (job(tasks=[{"name": "head", "template": {"spec": {"containers": [{"name": "x"}]}}}]), False, False),
         (job(tasks=[]), False, False),
         ({"metadata": {"name": "a", "namespace": "b", "uid": "c"}, "spec": {}}, False, False),
         ({"metadata": {"name": "a", "namespace": "b", "uid": "c"}}, False, False),
@@ -53,8 +53,7 @@ def test_which_jobs_are_ours(body: Object, with_label: bool, with_all: bool) -> 
 
 
 def test_a_job_that_volray_inject_made_has_its_service_already() -> None:
-    head = task("head", labelled=False)
-    head["template"]["metadata"]["annotations"] = {"ray.volcano.sh/injected": "0.1.0"}
+    head = task("head", labelled=False, notes={"ray.volcano.sh/injected": "0.1.0"})
     assert ALL(job(tasks=[head]), None) is None
 
 

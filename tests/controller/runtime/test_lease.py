@@ -95,6 +95,14 @@ class World:
         return spec
 
 
+def led() -> tuple[World, Election]:
+    """A world in which a leads."""
+    world = World()
+    a = world.candidate("a")
+    a.step()
+    return world, a
+
+
 def test_the_first_makes_the_lease_and_keeps_it() -> None:
     world = World()
     a, b = world.candidate("a"), world.candidate("b", skew=-1e6)
@@ -110,9 +118,8 @@ def test_the_first_makes_the_lease_and_keeps_it() -> None:
 
 
 def test_a_dead_leader_s_lease_is_taken_once_it_was_seen_unchanged_for_its_time() -> None:
-    world = World()
-    a, b = world.candidate("a"), world.candidate("b")
-    a.step()
+    world, a = led()
+    b = world.candidate("b")
     world.time += 1000  # b was not there to see how long
     assert not b.step()
     world.time += 14
@@ -125,9 +132,8 @@ def test_a_dead_leader_s_lease_is_taken_once_it_was_seen_unchanged_for_its_time(
 
 
 def test_a_lease_that_was_given_back_is_taken_at_once() -> None:
-    world = World()
-    a, b = world.candidate("a"), world.candidate("b")
-    a.step()
+    world, a = led()
+    b = world.candidate("b")
     a.release()
     assert not a.is_leader
     assert "holderIdentity" not in world.spec
@@ -137,9 +143,8 @@ def test_a_lease_that_was_given_back_is_taken_at_once() -> None:
 
 
 def test_nobody_gives_back_what_is_not_his() -> None:
-    world = World()
-    a, b = world.candidate("a"), world.candidate("b")
-    a.step()
+    world, a = led()
+    b = world.candidate("b")
     b.step()
     b.release()
     world.time += 11
@@ -149,9 +154,7 @@ def test_nobody_gives_back_what_is_not_his() -> None:
 
 
 def test_a_lost_connection_is_borne_until_the_right_ends_and_then_it_is_over() -> None:
-    world = World()
-    a = world.candidate("a")
-    a.step()
+    world, a = led()
     world.fate = "lost"
     for _ in range(4):
         world.time += 2
@@ -166,9 +169,7 @@ def test_a_lost_connection_is_borne_until_the_right_ends_and_then_it_is_over() -
 
 
 def test_a_connection_that_comes_back_in_time_costs_nothing() -> None:
-    world = World()
-    a = world.candidate("a")
-    a.step()
+    world, a = led()
     world.fate = "lost"
     world.time += 8
     assert a.step()
@@ -181,9 +182,7 @@ def test_a_connection_that_comes_back_in_time_costs_nothing() -> None:
 
 
 def test_a_failure_is_followed_by_a_quick_retry_so_that_a_restart_of_the_apiserver_is_borne() -> None:
-    world = World()
-    a = world.candidate("a")
-    a.step()
+    world, a = led()
     assert a.pause == a.terms.retry
     world.fate, began = "lost", world.time
     while world.time < began + 9:
@@ -197,9 +196,7 @@ def test_a_failure_is_followed_by_a_quick_retry_so_that_a_restart_of_the_apiserv
 
 
 def test_a_renewal_whose_answer_was_lost_is_found_out() -> None:
-    world = World()
-    a = world.candidate("a")
-    a.step()
+    world, a = led()
     world.time += 2
     world.fate = "unheard"
     assert a.step()
@@ -221,9 +218,7 @@ def test_an_acquisition_whose_answer_was_lost_gives_no_right_before_it_is_confir
 
 
 def test_a_process_that_was_stopped_past_its_right_does_not_write_and_does_not_renew() -> None:
-    world = World()
-    a = world.candidate("a")
-    a.step()
+    world, a = led()
     world.time += 12
     with pytest.raises(NotLeadingError):
         a.check()
@@ -233,9 +228,7 @@ def test_a_process_that_was_stopped_past_its_right_does_not_write_and_does_not_r
 
 
 def test_a_lease_that_somebody_edited_is_lost() -> None:
-    world = World()
-    a = world.candidate("a")
-    a.step()
+    world, a = led()
     world.spec["holderIdentity"] = "c"
     assert world.lease is not None
     world.lease["metadata"]["resourceVersion"] = "9"
@@ -245,9 +238,7 @@ def test_a_lease_that_somebody_edited_is_lost() -> None:
 
 
 def test_a_lease_that_was_deleted_is_made_again() -> None:
-    world = World()
-    a = world.candidate("a")
-    a.step()
+    world, a = led()
     world.lease = None
     assert a.step()
     assert world.spec["holderIdentity"] == "a"

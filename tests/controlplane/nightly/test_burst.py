@@ -10,19 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.controlplane.applied import all_pods, make_job, pods_of
 from tests.controlplane.client import RefusedError, path
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.installed import JOBS, Volray, job_path, lone_head
-from tests.controlplane.life import (
-    BORNE,
-    all_pods,
-    away,
-    one_service_for_each_live_job,
-    pods_of,
-    services_made,
-    with_others,
-)
-from tests.controlplane.waiting import wait
+from tests.controlplane.life import one_service_for_each_live_job, services_made
+from tests.controlplane.waiting import wait, with_others
+from webhook.controller.runtime.lease import DEFAULT_TERMS
 
 Object = dict[str, Any]
 
@@ -31,19 +25,29 @@ USERS = 4
 APISERVER_GOES, ETCD_GOES, CONTROLLER_GOES = 40, 90, 140
 """After so many Jobs."""
 
+BORNE = DEFAULT_TERMS.renew - 1.2 * (DEFAULT_TERMS.retry + DEFAULT_TERMS.hurry)
+"""Seconds for which the apiserver may be away without costing the leader its lease: the last renewal may be as old as
+the longest pause between two, and the next comes a short pause after the apiserver."""
 
-@pytest.fixture(scope="session")
-def control_plane(volray: Volray) -> ControlPlane:
-    return volray.plane
+
+def away(plane: ControlPlane, name: str) -> float:
+    """Kill a component that the apiserver needs, or the apiserver, and start it again; how long nothing answered."""
+    component, apiserver = plane.components[name], plane.components["apiserver"]
+    began = time.monotonic()
+    component.kill()
+    component.start()
+    for each in (component, apiserver):
+        each.wait_ready(with_others(60))
+    return time.monotonic() - began
 
 
 @pytest.fixture
-def namespace(control_plane: ControlPlane, namespace: str) -> Iterator[str]:
+def namespace(plane: ControlPlane, namespace: str) -> Iterator[str]:
     """The test's own; whoever comes next finds the scheduler idle again."""
     yield namespace
     parameters = {"propagationPolicy": "Background"}
-    control_plane.admin.request("DELETE", path(JOBS, "jobs", namespace), parameters=parameters, seconds=with_others(60))
-    wait(lambda: not control_plane.admin.items(path("v1", "pods", namespace)), "the pods are gone", with_others(60))
+    plane.admin.request("DELETE", path(JOBS, "jobs", namespace), parameters=parameters, seconds=with_others(60))
+    wait(lambda: not plane.admin.items(path("v1", "pods", namespace)), "the pods are gone", with_others(60))
 
 
 def insist(request: Callable[[], Any]) -> None:
@@ -63,7 +67,7 @@ def insist(request: Callable[[], Any]) -> None:
 
 def make(plane: ControlPlane, job: Object) -> bool:
     """Make a Job, which lives on; whether it does is what every fate returns."""
-    insist(lambda: plane.admin.create(path(JOBS, "jobs", job["metadata"]["namespace"]), job))
+    insist(lambda: make_job(plane, job))
     return True
 
 

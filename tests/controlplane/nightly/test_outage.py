@@ -18,12 +18,11 @@ from typing import Any
 
 import pytest
 
-from tests.controlplane.applied import left
+from tests.controlplane.applied import kubectl, left, make_job, make_namespace, order, pods_of, settled
 from tests.controlplane.build import NEWEST, OLDEST
 from tests.controlplane.client import path
 from tests.controlplane.cluster import ControlPlane
-from tests.controlplane.installed import JOBS, Volray, default, documented, job_path
-from tests.controlplane.life import all_pods, command, wait_phase
+from tests.controlplane.installed import Volray, default, documented, job_path
 from tests.controlplane.waiting import wait
 from tests.promtool import assert_fires
 
@@ -75,7 +74,7 @@ class Outage:
             self.scrapes.setdefault(series, []).append((second, value))
 
     def pods(self, job: str) -> list[Object]:
-        return self.plane.admin.items(path("v1", "pods", RAY), labelSelector=f"volcano.sh/job-name={job}")
+        return pods_of(self.plane, default(RAY, job))
 
     def state(self, job: str) -> Object:
         state: Object = self.plane.admin.get(job_path(default(RAY, job)))["status"]["state"]
@@ -101,20 +100,12 @@ def everybody_else(outage: Outage, namespace: str) -> None:
     outage.calls[namespace] = int(sum(counters(plane, CALLS).values()) - before)
 
 
-def kubectl(plane: ControlPlane, *arguments: str, stdin: str | None = None) -> None:
-    done = plane.kubectl(*arguments, stdin=stdin)
-    assert done.returncode == 0, done.stderr
-
-
 def prepare(outage: Outage) -> None:
-    admin = outage.plane.admin
     for name in (RAY, HEALTHY, OTHERS, NEW):
-        admin.create(path("v1", "namespaces"), {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        make_namespace(outage.plane, name)
     everybody_else(outage, HEALTHY)
     for name in ("long", "short"):
-        job = admin.create(path(JOBS, "jobs", RAY), default(RAY, name))
-        all_pods(outage.plane, job, "Running")
-        wait_phase(outage.plane, job, "Running")
+        settled(outage.plane, make_job(outage.plane, default(RAY, name)))
 
 
 def go_away(outage: Outage) -> None:
@@ -132,7 +123,7 @@ def begin(outage: Outage) -> None:
 
 def restart(outage: Outage, job: str) -> None:
     """Let a Job that runs need new pods, as it does when one was evicted."""
-    command(outage.plane, default(RAY, job), "RestartJob")
+    order(outage.plane.admin, default(RAY, job), "RestartJob")
 
 
 def restart_short(outage: Outage) -> None:
