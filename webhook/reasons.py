@@ -412,8 +412,7 @@ REASONS: Final[Mapping[Code, Reason]] = MappingProxyType(
         ),
         Code.SETTINGS_CHANGED: Reason(
             Level.REFUSED,
-            "The update changes {what} of task {task} from {then} to {now}, but the settings of "
-            "a Ray Job cannot be changed.",
+            "{what} changes from {then} to {now}, but the settings of a Ray Job cannot be changed.",
             "Undo the change, or delete the Job and apply it again.",
         ),
         Code.RAY_LEFT_OUT: Reason(

@@ -523,6 +523,14 @@ def test_only_what_is_new_to_an_update_is_told() -> None:
     assert codes(check(after).beyond(check(before)).findings) == [Code.HEAD_REPLICAS]
 
 
+def test_a_finding_of_the_update_is_told_at_its_place_beside_known_ones() -> None:
+    waits = labelled(task(flags="--waitNodes=3 --prot=1"), WORKER, plugins={"svc": []})
+    scaled = deepcopy(waits)
+    scaled["spec"]["tasks"][1]["replicas"] = 1
+    (found,) = check(scaled).beyond(check(waits)).findings
+    assert (found.code, found.place) == (Code.SCALED_BELOW_WAIT, HEAD_FLAGS)
+
+
 WAITS_FOR_4 = labelled(task(flags="--waitNodes=4"), WORKER)
 WAITS_FOR_3 = labelled(task(flags="--waitNodes=3"), WORKER)
 

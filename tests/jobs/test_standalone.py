@@ -89,6 +89,14 @@ def test_a_job_that_was_injected_before_is_left_alone() -> None:
     assert found.service is None
 
 
+@pytest.mark.parametrize("plugin", ["tensorflow", "pytorch", "mpi"])
+def test_a_job_of_another_framework_is_left_alone_unless_it_asks(plugin: str) -> None:
+    reason = injected(job(HEAD, WORKER, plugins={plugin: []})).reason
+    assert reason is not None
+    assert (reason.code, dict(reason.fields)) == (Code.OTHER_PLUGIN, {"plugin": plugin})
+    assert injected(job(HEAD, WORKER, plugins={plugin: [], "ray": []})).reason is None
+
+
 @pytest.mark.parametrize("said", ["true", "", "False"])
 def test_only_the_word_false_keeps_a_job_from_adoption(said: str) -> None:
     assert left_alone(read(job(HEAD, notes={"ray.volcano.sh/adopt": said}))) is None
@@ -209,6 +217,15 @@ def test_the_pods_of_an_injected_job_show_its_volumes() -> None:
 
 
 # Jobs
+
+
+def test_the_namespace_is_the_jobs_or_else_the_one_given() -> None:
+    whole = job(HEAD)
+    del whole["metadata"]["namespace"]
+    found = inject_job(whole, "other", with_pods=True)
+    assert found.service is not None
+    assert {one["metadata"]["namespace"] for one in (found.service, *found.pods)} == {"other"}
+    assert inject_job(whole, "other").pods == ()
 
 
 def test_an_injected_job_has_its_service_and_a_reason_for_each_task() -> None:

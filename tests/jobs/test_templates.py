@@ -91,3 +91,35 @@ def test_a_template_of_another_shape_is_left_alone(document: Object, kind: tuple
 @pytest.mark.parametrize(("group", "kind"), [("batch", "CronJob"), ("batch.volcano.sh", "Job"), ("", "Pod")])
 def test_no_other_kind_is_a_template(group: str, kind: str) -> None:
     assert jobs_made_of(cron(WRONG), group, kind) == []
+
+
+def test_a_jobs_name_is_made_of_the_templates_even_where_that_is_generated() -> None:
+    made = [
+        *jobs_made_of({"metadata": {"generateName": "night-"}, "spec": {}}, *CRON),
+        *jobs_made_of(flow({}), *FLOW),
+        *jobs_made_of(hyper({}, {}), *HYPER),
+    ]
+    assert [one.job["metadata"]["name"] for one in made] == [
+        "night--00000000",
+        "f-step",
+        "wide-part0-0",
+        "wide-part1-0",
+    ]
+    assert all(one.job["apiVersion"] == "batch.volcano.sh/v1alpha1" and one.job["kind"] == "Job" for one in made)
+
+
+def test_a_part_that_is_malformed_or_no_rays_hides_no_other() -> None:
+    document = hyper({"tasks": "x"}, job(task())["spec"], WRONG)
+    found = report(document, *HYPER)
+    assert found is not None
+    assert {each.place.partition(".templateSpec")[0] for each in found.findings} == {"spec.replicatedJobs[part2]"}
+
+
+def test_a_name_is_told_where_it_is_and_an_ipv6_cluster_as_for_a_job() -> None:
+    made = jobs_made_of(cron(labelled(task())["spec"], "a" * 60), *CRON)
+    found = check_made(made, "team", ipv6=True)
+    assert found is not None
+    assert [(each.code, each.place) for each in found.findings] == [
+        (Code.SERVICE_NAME, "metadata.name"),
+        (Code.IPV6, "spec.jobTemplate.spec.tasks[head]"),
+    ]

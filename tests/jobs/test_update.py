@@ -180,35 +180,85 @@ PORT = asking("--port=6380")
 OWN_PORT = asking("--port=6380", tasks=[task(container=OWN_PORTS), task("worker")])
 
 
+HEAD_NOTES, WORKER_NOTES = (f"tasks[{name}].template.metadata.annotations" for name in ("head", "worker"))
+HEAD_LABEL, WORKER_LABEL = (
+    f"tasks[{name}].template.metadata.labels[ray.volcano.sh/cluster]" for name in ("head", "worker")
+)
+CHANGED = Code.SETTINGS_CHANGED
+
+
 @pytest.mark.parametrize(
     ("file", "request_", "changes"),
     [
-        (PORT, changed(PORT, ["--port=6381"]), [Code.SETTINGS_CHANGED] * 2),
-        (PORT, changed(PORT, []), [Code.SETTINGS_CHANGED] * 2),
-        (OWN_PORT, changed(OWN_PORT, []), [Code.SETTINGS_CHANGED] * 2),
-        (FILES["own ports"], changed(FILES["own ports"], ["--port=1"]), [Code.SETTINGS_CHANGED] * 2),
-        (PORT, changed(PORT, ["--port=6380", "--waitNodes=3"]), [Code.SETTINGS_CHANGED] * 2),
-        (PORT, changed(PORT, ["--port=6380", "--headContainer=x"]), [Code.SETTINGS_CHANGED] * 2),
-        (PORT, changed(PORT, ["--prot=6380"]), [Code.UNKNOWN_FLAG, Code.SETTINGS_CHANGED, Code.SETTINGS_CHANGED]),
-        (PORT, changed(PORT, notes={"ray.volcano.sh/start-args": "--num-cpus=0"}), [Code.SETTINGS_CHANGED]),
-        (PORT, changed(PORT, notes={"ray.volcano.sh/role": "worker"}), [Code.SETTINGS_CHANGED]),
-        (PORT, job(task(), task("worker", replicas=2)), [Code.RAY_LEFT_OUT] * 2),
-        (labelled(), job(task(), task("worker", replicas=2)), [Code.RAY_LEFT_OUT] * 2),
-        (labelled(), labelled(task(flags="--port=1"), task("worker", replicas=2)), [Code.SETTINGS_CHANGED]),
+        (PORT, changed(PORT, ["--port=6381"]), {"spec.plugins.ray[0]": "--port 6380 6381"}),
+        (PORT, changed(PORT, []), {f"{note}[{ARGS}]": "--port 6380 6379" for note in (HEAD_NOTES, WORKER_NOTES)}),
+        (OWN_PORT, changed(OWN_PORT, []), {f"{n}[{ARGS}]": "--port 6380 6379" for n in (HEAD_NOTES, WORKER_NOTES)}),
+        (FILES["own ports"], changed(FILES["own ports"], ["--port=1"]), {"spec.plugins.ray[0]": "--port 6344 1"}),
+        (PORT, changed(PORT, ["--port=6380", "--waitNodes=3"]), {"spec.plugins.ray[1]": "--waitNodes 0 3"}),
+        (PORT, changed(PORT, ["--port=6380", "--headContainer=x"]), {"spec.plugins.ray[1]": "--headContainer head x"}),
+        (
+            PORT,
+            changed(PORT, notes={"ray.volcano.sh/start-args": "--num-cpus=0"}),
+            {f"{HEAD_NOTES}[ray.volcano.sh/start-args]": "ray.volcano.sh/start-args nothing --num-cpus=0"},
+        ),
+        (
+            PORT,
+            changed(PORT, notes={"ray.volcano.sh/role": "worker"}),
+            {f"{HEAD_NOTES}[ray.volcano.sh/role]": "ray.volcano.sh/role nothing worker"},
+        ),
+        (
+            labelled(task("logger"), task(flags="--port=1"), task("worker", flags="--port=1")),
+            labelled(task("logger"), task(flags="--port=2"), task("worker", flags="--port=1")),
+            {f"{HEAD_NOTES}[{ARGS}]": "--port 1 2"},
+        ),
     ],
 )
-def test_changed_settings_are_refused_with_every_change(file: Object, request_: Object, changes: list[Code]) -> None:
+def test_a_change_of_settings_is_refused_at_its_place_with_both_values(
+    file: Object, request_: Object, changes: dict[str, str]
+) -> None:
     live = stored(file)
     with pytest.raises(RefusedError) as refused:
         restore(applied(request_, live), live)
-    assert codes(refused.value.mistakes) == changes
+    assert codes(refused.value.mistakes) == [CHANGED] * len(changes)
+    assert {found.place: " ".join(text for _, text in found.fields) for found in refused.value.mistakes} == changes
 
 
-def test_the_sentence_says_what_was_and_what_would_be() -> None:
-    with pytest.raises(
-        RefusedError, match=r"changes --port of task head from 6380 to 6381, but the settings .* cannot be changed\."
-    ):
-        restore(applied(changed(PORT, ["--port=6381"]), stored(PORT)), stored(PORT))
+def test_a_new_mistake_in_the_flags_is_told_at_its_place() -> None:
+    live = stored(PORT)
+    with pytest.raises(RefusedError) as refused:
+        restore(applied(changed(PORT, ["--prot=6380"]), live), live)
+    assert [(found.code, found.place) for found in refused.value.mistakes] == [
+        (Code.UNKNOWN_FLAG, "spec.plugins.ray[0]"),
+        (CHANGED, f"{HEAD_NOTES}[{ARGS}]"),
+        (CHANGED, f"{WORKER_NOTES}[{ARGS}]"),
+    ]
+
+
+@pytest.mark.parametrize("file", [PORT, labelled()])
+def test_an_update_without_the_wish_for_ray_is_refused_for_each_node(file: Object) -> None:
+    live = stored(file)
+    with pytest.raises(RefusedError) as refused:
+        restore(applied(job(task(), task("worker", replicas=2)), live), live)
+    assert [(found.code, found.place, dict(found.fields)) for found in refused.value.mistakes] == [
+        (Code.RAY_LEFT_OUT, HEAD_LABEL, {"task": "head"}),
+        (Code.RAY_LEFT_OUT, WORKER_LABEL, {"task": "worker"}),
+    ]
+
+
+def test_what_the_user_writes_into_a_task_or_a_volume_stays() -> None:
+    named = {"mountPath": "/a", "volumeClaimName": "mine"}
+    made = {"mountPath": "/b", "volumeClaim": {"accessModes": ["ReadWriteOnce"]}}
+    file = asking(volumes=[named, made], maxRetry=4, tasks=[task(maxRetry=9), task("worker")])
+    live = stored(file)
+    live["spec"]["volumes"][1]["volumeClaimName"] = "demo-volume-x1"
+    again = restored(applied(file, live), live)["spec"]
+    assert again == live["spec"]
+    file["spec"]["tasks"][0]["maxRetry"] = 8
+    file["spec"]["maxRetry"] = 5
+    file["spec"]["volumes"][0]["volumeClaimName"] = "other"
+    found = restored(applied(file, live), live)["spec"]
+    assert (found["maxRetry"], found["tasks"][0]["maxRetry"]) == (5, 8)
+    assert [volume["volumeClaimName"] for volume in found["volumes"]] == ["other", "demo-volume-x1"]
 
 
 @pytest.mark.parametrize("words", [["-port", "6380"], ["--port=6380", "--dashboardPort=8265"], ["--port=6380"] * 2])

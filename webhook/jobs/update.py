@@ -147,19 +147,18 @@ def _task_changes(task: Task, kept: Task, settled: set[str]) -> Iterator[Finding
         is_settled = setting in settled and setting not in task.written.given
         if then != now and not is_settled:
             place = task.place_in_template(given[setting])
-            yield _changed(place, kept, flag_of(setting), then, now)
+            yield _changed(place, flag_of(setting), then, now)
     for annotation in _USERS:
         then, now = kept.annotations.get(annotation), task.annotations.get(annotation)
         if then != now:
             place = task.place_in_template(annotation_place(annotation))
-            yield _changed(place, kept, annotation, then, now)
+            yield _changed(place, annotation, then, now)
 
 
-def _changed(place: str, kept: Task, what: str, then: object, now: object) -> Finding:
+def _changed(place: str, what: str, then: object, now: object) -> Finding:
     return finding(
         Code.SETTINGS_CHANGED,
         place=place,
-        task=kept.name,
         what=what,
         then=value_text(then),
         now=value_text(now),
