@@ -42,7 +42,7 @@ FIELDS: Final[dict[Code, dict[str, Any]]] = {
     Code.FLAGS_DISAGREE: {"first": "head", "second": "worker", "flag": "--port", "ours": 6380, "theirs": 6379},
     Code.LABELLED_NOT_ADOPTED: {"task": "worker"},
     Code.HEAD_NOT_LABELLED: {"task": "worker", "head": "head"},
-    Code.SETTINGS_CHANGED: {"task": "head", "what": "--port", "then": 6379, "now": 6380},
+    Code.SETTINGS_CHANGED: {"what": "--port", "then": 6379, "now": 6380},
     Code.RAY_LEFT_OUT: {"task": "head"},
     Code.SERVICE_FOREIGN: {"service": SERVICE, "owner": "controlled by Job other"},
     Code.SERVICE_QUOTA: {"service": SERVICE, "why": "exceeded quota: small"},
