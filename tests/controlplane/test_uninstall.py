@@ -37,8 +37,8 @@ NAMESPACE = "test-uninstall"
 def plane() -> Iterator[ControlPlane]:
     """A control plane of its own, without volray: nothing of volray is left on it in the end.
 
-    Its apiserver asks for rights on the owners of objects, as OpenShift's does. There no JobFlow of Volcano gets its
-    Jobs, which is why the other tests have none of that.
+    Its apiserver asks for rights on the owners of objects, as OpenShift's does. The other tests' apiservers do not,
+    because no JobFlow of Volcano got its Jobs with that plugin (seen twice on 1.8.2 and 1.14.1).
     """
     with ControlPlane.start(admission_plugins=["OwnerReferencesPermissionEnforcement"]) as started:
         make_namespace(started, NAMESPACE)
