@@ -68,7 +68,7 @@ format: $(VENV)/installed ## Put the code into ruff's format
 	@$(BIN)/ruff format .
 
 golden: $(VENV)/installed ## Rewrite the golden files, the outcomes of the corpus and the quoted tables; read the difference before you commit it
-	@VOLRAY_GOLDEN=rewrite $(BIN)/pytest -q tests/golden tests/corpus tests/docs tests/vocabulary tests/controlplane/test_comparison.py
+	@VOLRAY_GOLDEN=rewrite $(BIN)/pytest -q tests/golden tests/corpus tests/docs tests/vocabulary tests/jobs/test_findings.py tests/controlplane/test_comparison.py
 
 mutants: $(VENV)/installed ## Mutate the core, and say how many mutants the tests kill and which live (half an hour)
 	@rm -rf mutants

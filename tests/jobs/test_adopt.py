@@ -274,6 +274,12 @@ def test_a_template_that_uses_the_svc_plugin_keeps_it_without_its_network_policy
     assert codes(adopt(whole).warnings) == [Code.SVC_ADDED]
 
 
+def test_an_init_container_may_use_the_svc_plugin_too() -> None:
+    init = {"initContainers": [{"name": "wait", "command": ["sh", "-c", "nc $VC_HEAD_HOSTS 6379"]}]}
+    found = adopted(asking(tasks=[task(), task("worker", spec=init)]))
+    assert found["spec"]["plugins"] == {"svc": ["--disable-network-policy=true"]}
+
+
 @pytest.mark.parametrize("value", ["VC_TASK_INDEX", "MY_VC_HEAD_HOSTS", "demo-head-0.other", "other-head-0.demo"])
 def test_other_names_bring_no_svc(value: str) -> None:
     tasks = [task(), task("submitter", container={"command": ["echo", f"${value}"]})]

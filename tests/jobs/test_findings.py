@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from webhook.jobs.check import Report
 from webhook.reasons import REASONS, Code, Level
 
 if TYPE_CHECKING:
+    from tests.golden.files import Golden
     from webhook.names import Object
 
 COMMAND = {"command": ["python", "train.py"]}
@@ -353,6 +355,13 @@ WARNINGS = [
 def test_the_report_names_each_finding_once_with_its_place(row: Row) -> None:
     found = check(row.job).findings
     assert tuple((each.code, each.place) for each in found) == row.expected
+
+
+def test_what_is_said_of_each_row_is_in_a_file_that_a_person_reads(golden: Golden) -> None:
+    lines: list[str] = []
+    for one in (*MISTAKES, *WARNINGS):
+        lines += [f"# {one.name}", *(found.text for found in check(one.job).findings), ""]
+    golden.check_file(Path(__file__).with_name("findings.txt"), "\n".join(lines))
 
 
 def test_a_row_of_mistakes_is_refused_and_a_row_of_warnings_is_not() -> None:

@@ -14,7 +14,7 @@ from webhook.errors import MalformedError, RefusedError
 from webhook.jobs.adopt import TOLD_AT_ADOPTION
 from webhook.jobs.volcano import node_of, pod_of
 from webhook.pods.inject import additions_of, findings_of
-from webhook.pods.node import RayPod, read_pod
+from webhook.pods.node import LeftAlone, RayPod, read_pod
 
 if TYPE_CHECKING:
     from webhook.names import Object
@@ -195,6 +195,9 @@ def test_a_task_is_read_as_its_pods_are(file: Object) -> None:
             continue
         node, from_pod = node_of(whole, task_), read_pod(pod_of(whole, task_), "team")
         assert type(node) is type(from_pod)
+        if isinstance(node, LeftAlone) and isinstance(from_pod, LeftAlone):
+            assert (node.reason, node.role) == (from_pod.reason, from_pod.role)
+            assert {*task_.parsed.mistakes, *node.findings} == set(from_pod.findings)
         if isinstance(node, RayPod) and isinstance(from_pod, RayPod):
             flags = task_.parsed.mistakes
             found = (*flags, *findings_of(node, additions_of(node)))
