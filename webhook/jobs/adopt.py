@@ -68,11 +68,11 @@ def adopt(job: VolcanoJob, *, ipv6: bool = False) -> Adoption:
     if job.asks_for_ray and _is_wrong(job):
         report = check(job, ipv6=ipv6)
         raise RefusedError(report.mistakes, warnings=report.warnings)
-    operations = (*_plugins(job), *_stamps(job))
+    operations = (*_plugin_operations(job), *_stamps(job))
     reason = Code.ADOPTED if job.asks_for_ray else Code.SETTLED
     if not operations:
         reason = Code.JOB_READY
-    return Adoption(finding(reason), operations, tuple(_warnings(job)))
+    return Adoption(finding(reason), operations, tuple(_adoption_warnings(job)))
 
 
 def _is_wrong(job: VolcanoJob) -> bool:
@@ -84,7 +84,7 @@ def _is_wrong(job: VolcanoJob) -> bool:
     return bool(mistakes(job))
 
 
-def _warnings(job: VolcanoJob) -> Iterator[Finding]:
+def _adoption_warnings(job: VolcanoJob) -> Iterator[Finding]:
     for task in job.tasks:
         if task.is_node and task.container is not None:
             for found in task.container.chosen.warnings:
@@ -95,7 +95,7 @@ def _warnings(job: VolcanoJob) -> Iterator[Finding]:
             yield found
 
 
-def _plugins(job: VolcanoJob) -> list[Object]:
+def _plugin_operations(job: VolcanoJob) -> list[Object]:
     """Return the operations on the plugins.
 
     A map that held nothing but `ray` goes as well. Then the Job reads as if written for volray.

@@ -108,14 +108,14 @@ def _written(job: VolcanoJob, report: Report, *, with_pods: bool) -> InjectedJob
     [head] = job.heads
     service = head_service(job.name, job.namespace, head.name, head.ports.settings)
     spec = {key: value for key, value in job.spec.items() if key != "plugins"}
-    plugins = _plugins(job)
+    plugins = _other_plugins(job)
     if plugins:
         spec = {"plugins": plugins, **spec}
     written = {**job.body, "spec": {**spec, "tasks": tasks}}
     return InjectedJob(report, None, written, service, tuple(pods), tuple(injections))
 
 
-def _plugins(job: VolcanoJob) -> Object:
+def _other_plugins(job: VolcanoJob) -> Object:
     kept = {name: words for name, words in job.plugins.items() if name != PLUGIN}
     if used_of_svc(job):
         kept[SVC] = WITHOUT_POLICY

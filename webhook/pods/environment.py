@@ -54,10 +54,10 @@ _SHELL_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 def additions(pod: RayPod) -> Additions:
     """Return the variables of the node, with warnings about the user's own."""
-    return Additions(env=_wanted(pod), findings=list(_warnings(pod)))
+    return Additions(env=_wanted_variables(pod), findings=list(_variable_warnings(pod)))
 
 
-def _wanted(pod: RayPod) -> dict[str, str | Object]:
+def _wanted_variables(pod: RayPod) -> dict[str, str | Object]:
     settings = pod.settings
     address = _ray_address(pod)
     wanted: dict[str, str | Object] = {"POD_IP": _FROM_POD_IP}
@@ -144,7 +144,7 @@ def _storage_namespace(pod: RayPod) -> str:
     return f"{pod.identity.namespace}.{pod.identity.job}"
 
 
-def _warnings(pod: RayPod) -> Iterator[Finding]:
+def _variable_warnings(pod: RayPod) -> Iterator[Finding]:
     """Yield the warnings about variables that Ray does not take as their author expects.
 
     Sources: ray#21592 and ray#53226 (RAY_ADDRESS serves `ray.init()`, which takes no HTTP address,

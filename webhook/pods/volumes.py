@@ -38,10 +38,10 @@ def additions(pod: RayPod) -> Additions:
     if pod.starts_ray:
         return Additions(findings=findings)
     findings = [*_shm_warnings(pod), *findings]
-    return Additions(volumes=_wanted(pod), findings=findings)
+    return Additions(volumes=_needed_volumes(pod), findings=findings)
 
 
-def _wanted(pod: RayPod) -> list[Volume]:
+def _needed_volumes(pod: RayPod) -> list[Volume]:
     # In a pod /dev/shm has 64 MB, and Ray would keep its object store on disk.
     shared_memory: Object = {"medium": "Memory"}
     if pod.resources.shm_size is not None:
