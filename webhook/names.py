@@ -13,6 +13,9 @@ Role: TypeAlias = Literal["head", "worker"]
 # Labels and annotations of volray.
 PREFIX: Final = "ray.volcano.sh"
 OPT_IN: Final = f"{PREFIX}/cluster"
+OPTED_IN: Final = "true"
+"""The one value of the opt-in label that counts."""
+
 ARGS: Final = f"{PREFIX}/args"
 START_ARGS: Final = f"{PREFIX}/start-args"
 ROLE: Final = f"{PREFIX}/role"

@@ -14,10 +14,10 @@ from webhook.jobs.check import check
 from webhook.jobs.gang import missing_replicas
 from webhook.jobs.job import PLUGIN
 from webhook.jobs.mistakes import mistakes
-from webhook.jobs.svc import SVC, WITHOUT_POLICY, svc_warnings, used_of_svc
+from webhook.jobs.svc import adopted_plugins, svc_warnings
 from webhook.jobs.volcano import flags_text
 from webhook.k8s import patch
-from webhook.names import ARGS, OPT_IN
+from webhook.names import ARGS, OPT_IN, OPTED_IN
 from webhook.pods.flag_parser import PLUGIN_PLACE
 from webhook.reasons import Code, Finding, finding
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from webhook.jobs.job import Task, VolcanoJob
     from webhook.names import Object
-
-OPTED_IN: Final = "true"
 
 TOLD_AT_ADOPTION: Final = frozenset({Code.ONLY_CONTAINER, Code.NO_WORKER_PODS, Code.SVC_ADDED})
 """The warnings that only the Job as the user wrote it shows.
@@ -103,12 +101,12 @@ def _plugin_operations(job: VolcanoJob) -> list[Object]:
     if not job.asks_for_ray:
         return []
     path = patch.pointer("spec")
-    kept = {name: words for name, words in job.plugins.items() if name != PLUGIN}
-    if used_of_svc(job):
-        return patch.put(job.spec, path, "plugins", {**kept, SVC: WITHOUT_POLICY})
-    if not kept:
+    wanted = adopted_plugins(job)
+    if not wanted:
         return patch.drop(job.spec, path, "plugins")
-    return patch.drop(job.spec["plugins"], path + patch.pointer("plugins"), PLUGIN)
+    if wanted.keys() <= job.plugins.keys():
+        return patch.drop(job.spec["plugins"], path + patch.pointer("plugins"), PLUGIN)
+    return patch.put(job.spec, path, "plugins", wanted)
 
 
 def _stamps(job: VolcanoJob) -> Iterator[Object]:

@@ -111,9 +111,10 @@ def _other_ports(job: VolcanoJob) -> Iterator[Finding]:
     if len(job.heads) != 1:
         return
     [head] = job.heads
-    if "port" in head.ports.unknown:
+    ports = head.ports
+    if "port" in ports.unknown:
         return
-    port = head.ports.settings.port
+    port = ports.settings.port
     for worker in job.workers:
         own = worker.container.start.own if worker.container is not None else None
         if own is None or own.joins is None or own.joins == port:

@@ -195,8 +195,7 @@ def names_of(tasks: Iterable[Task]) -> str:
 
 
 def _is_declined(body: Object) -> bool:
-    annotations = body["metadata"].get("annotations") or {}
-    return bool(annotations.get(ADOPT) == "false")
+    return annotations_of(body).get(ADOPT) == "false"
 
 
 def _read_tasks(spec: Object, *, is_declined: bool) -> tuple[Task, ...]:

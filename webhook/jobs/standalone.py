@@ -9,12 +9,11 @@ import jsonpatch
 
 from webhook.jobs.check import Report, check
 from webhook.jobs.job import PLUGIN, VolcanoJob
-from webhook.jobs.svc import SVC, WITHOUT_POLICY, used_of_svc
+from webhook.jobs.svc import adopted_plugins
 from webhook.jobs.volcano import pod_of, unmounted
 from webhook.names import INJECTED, OPT_IN
 from webhook.pods.head_service import head_service
 from webhook.pods.inject import Injection, inject
-from webhook.pods.node import other_task
 from webhook.reasons import Code, Finding, finding
 
 if TYPE_CHECKING:
@@ -99,54 +98,40 @@ def _written(job: VolcanoJob, report: Report, *, with_pods: bool) -> InjectedJob
     pods: list[Object] = []
     injections: list[tuple[str, Injection]] = []
     for task in job.tasks:
-        injection = _injection(job, task)
+        pod = pod_of(job, task)
+        operations: tuple[Object, ...] = ()
+        # A worker without the label does not reach the webhook of a cluster that has volray. The
+        # report has a warning about it.
         if task.is_node or task.role is None:
+            injection = inject(pod, job.namespace)
             injections.append((task.name, injection))
-        tasks.append({**task.body, "template": _template(job, task, injection)})
+            operations = injection.operations
+        tasks.append({**task.body, "template": _template(job, task, pod, operations)})
         if with_pods:
-            pods += _pods(job, task, injection)
+            pods += _pods(job, task, operations)
     [head] = job.heads
     service = head_service(job.name, job.namespace, head.name, head.ports.settings)
     spec = {key: value for key, value in job.spec.items() if key != "plugins"}
-    plugins = _other_plugins(job)
+    plugins = adopted_plugins(job)
     if plugins:
         spec = {"plugins": plugins, **spec}
     written = {**job.body, "spec": {**spec, "tasks": tasks}}
     return InjectedJob(report, None, written, service, tuple(pods), tuple(injections))
 
 
-def _other_plugins(job: VolcanoJob) -> Object:
-    kept = {name: words for name, words in job.plugins.items() if name != PLUGIN}
-    if used_of_svc(job):
-        kept[SVC] = WITHOUT_POLICY
-    return kept
-
-
-def _injection(job: VolcanoJob, task: Task) -> Injection:
-    """Return what becomes of a task's pods.
-
-    A worker without the label does not reach the webhook of a cluster that has volray. The report
-    has a warning about it.
-    """
-    if task.role is not None and not task.is_node:
-        return Injection(other_task(task.name, task.written.settings), task.role)
-    return inject(pod_of(job, task), job.namespace)
-
-
-def _pods(job: VolcanoJob, task: Task, injection: Injection) -> list[Object]:
+def _pods(job: VolcanoJob, task: Task, operations: tuple[Object, ...]) -> list[Object]:
     pods: list[Object] = []
     for index in range(task.replicas):
-        pods.append(jsonpatch.apply_patch(pod_of(job, task, index), injection.operations))
+        pods.append(jsonpatch.apply_patch(pod_of(job, task, index), operations))
     return pods
 
 
-def _template(job: VolcanoJob, task: Task, injection: Injection) -> Object:
+def _template(job: VolcanoJob, task: Task, pod: Object, operations: tuple[Object, ...]) -> Object:
     """Return a task's template with Ray, without what Volcano will add to its pods."""
     template = task.template
-    if not injection.operations:
+    if not operations:
         return {**template}
-    pod = pod_of(job, task)
-    patched = jsonpatch.apply_patch(pod, injection.operations)
+    patched = jsonpatch.apply_patch(pod, operations)
     metadata = dict(template.get("metadata") or {})
     for key, own in (("labels", task.labels), ("annotations", task.annotations)):
         metadata[key] = _new_entries(patched["metadata"][key], pod["metadata"][key], own)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from webhook.jobs.job import PLUGIN
 from webhook.reasons import Code, Finding, finding
 
 if TYPE_CHECKING:
@@ -72,6 +73,14 @@ def used_of_svc(job: VolcanoJob) -> str:
             if _HOST_FILES in text:
                 return _HOST_FILES
     return ""
+
+
+def adopted_plugins(job: VolcanoJob) -> Object:
+    """Return the plugins that a Job has after its adoption."""
+    plugins = {name: words for name, words in job.plugins.items() if name != PLUGIN}
+    if used_of_svc(job):
+        plugins[SVC] = WITHOUT_POLICY
+    return plugins
 
 
 def _texts(spec: Object) -> Iterator[str]:

@@ -11,14 +11,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from webhook.errors import RefusedError
-from webhook.jobs.adopt import OPTED_IN
 from webhook.jobs.equality import is_same
 from webhook.jobs.job import PLUGIN
 from webhook.jobs.mistakes import value_text
 from webhook.jobs.svc import SVC, WITHOUT_POLICY, used_of_svc
 from webhook.jobs.volcano import HOST_DNS, needs_host_dns
 from webhook.k8s import patch
-from webhook.names import ARGS, COMMAND, OPT_IN, PREFIX, ROLE, START_ARGS, annotation_place
+from webhook.names import (
+    ARGS,
+    COMMAND,
+    OPT_IN,
+    OPTED_IN,
+    PREFIX,
+    ROLE,
+    START_ARGS,
+    annotation_place,
+)
 from webhook.pods.flags import flag_of
 from webhook.reasons import Code, Finding, finding
 

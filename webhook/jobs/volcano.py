@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from webhook.jobs.job import PLUGIN
-from webhook.names import ARGS, JOB_NAME, JOB_NAMESPACE, OPT_IN, QUEUE_NAME, TASK_INDEX, TASK_SPEC
+from webhook.names import (
+    ARGS,
+    JOB_NAME,
+    JOB_NAMESPACE,
+    OPT_IN,
+    OPTED_IN,
+    QUEUE_NAME,
+    TASK_INDEX,
+    TASK_SPEC,
+)
 from webhook.pods.flags import flag_of
 from webhook.pods.node import Identity, LeftAlone, RayPod, other_task, ray_pod
 from webhook.pods.roles import role_mistakes
@@ -44,7 +53,7 @@ def pod_of(job: VolcanoJob, task: Task, index: int = 0) -> Object:
     }
     labels, annotations = dict(task.labels), dict(task.annotations)
     if task.is_node:
-        labels[OPT_IN] = "true"
+        labels[OPT_IN] = OPTED_IN
     flags = flags_text(job, task)
     if flags:
         annotations[ARGS] = flags

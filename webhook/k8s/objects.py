@@ -25,10 +25,10 @@ def variables_by_name(container: Object) -> dict[str, Object]:
 
 
 def labels_of(pod: Object) -> dict[str, str]:
-    """Return the labels of a pod or of a pod template."""
+    """Return the labels of an object or of a pod template."""
     return (pod.get("metadata") or {}).get("labels") or {}
 
 
 def annotations_of(pod: Object) -> dict[str, str]:
-    """Return the annotations of a pod or of a pod template."""
+    """Return the annotations of an object or of a pod template."""
     return (pod.get("metadata") or {}).get("annotations") or {}

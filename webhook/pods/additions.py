@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from webhook.k8s.objects import mount_paths
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -115,9 +117,7 @@ def new_mounts(
     wanted: Iterable[Volume], container: Object, spec: Object
 ) -> tuple[list[Object], list[Object]]:
     """Return the mounts to append to the container, and their volumes to append to the pod."""
-    paths: set[str] = set()
-    for mount in container.get("volumeMounts") or ():
-        paths.add(mount["mountPath"].rstrip("/"))
+    paths = mount_paths(container)
     names: set[str] = set()
     for present in spec.get("volumes") or ():
         names.add(present["name"])

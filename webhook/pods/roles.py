@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from webhook.names import OPT_IN, ROLE, TASK_SPEC, annotation_place
+from webhook.names import OPT_IN, OPTED_IN, ROLE, TASK_SPEC, annotation_place
 from webhook.reasons import Code, Finding, finding
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Chosen:
 
 def is_opted_in(labels: Mapping[str, object]) -> bool:
     """Return whether the opt-in label is there, written by the user or by the Job webhook."""
-    return labels.get(OPT_IN) == "true"
+    return labels.get(OPT_IN) == OPTED_IN
 
 
 def task_of(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str | None:
